@@ -1,0 +1,1 @@
+"""Drivers of the port `id_card_reader`, one family per file."""

@@ -1,0 +1,1 @@
+"""Drivers of the port `ticket_printer`, one family per file."""

@@ -1,0 +1,1 @@
+"""How bytes reach a device. A driver never opens a port itself."""

@@ -1,0 +1,169 @@
+"""The tree of faults. Expected outcomes are values, never exceptions.
+
+HallError                    .code  .retryable  .guidance (a key of the wording table)
+├─ ConfigError               all problems at once: file, key, suggestion
+├─ DeviceError(device_id)    .reason (why, as data)
+│  ├─ DeviceUnavailable      retryable: unplugged, port gone, refused
+│  ├─ DeviceTimeout          retryable: no complete answer before the deadline
+│  ├─ DeviceBusy             retryable: another caller holds it
+│  ├─ ProtocolError          the answer makes no sense; keeps its length, never its bytes
+│  ├─ NeedsAttention         a person must act: paper, cover, cutter, maintenance
+│  └─ NotSupported           the profile lacks the capability
+├─ WireError                 a message from outside that is refused and counted
+├─ LinkError
+│  ├─ LinkDown               retryable: nobody answers
+│  └─ Rejected               the other side said no, with its code
+├─ StoreError                the local journal cannot keep its promise
+└─ TrustError                a signature, certificate or digest does not hold
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HallError(Exception):
+    """Root of every fault that Hallkit raises on purpose."""
+
+    code = "hall"
+    retryable = False
+    guidance = "guidance.call_staff"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One mistake in a configuration file."""
+
+    file: str
+    key: str
+    message: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        hint = f" ({self.suggestion})" if self.suggestion else ""
+        return f"{self.file}: {self.key}: {self.message}{hint}"
+
+
+class ConfigError(HallError):
+    """Everything that is wrong with a configuration, at once."""
+
+    code = "config"
+
+    def __init__(self, problems: list[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Reason(StrEnum):
+    """Why a device fault happened; each has words in the wording table (`reason.<value>`)."""
+
+    PORT_GONE = "port_gone"
+    """The port, cable or power of the device is gone."""
+    REFUSED = "refused"
+    """The device or its network end refuses the connection."""
+    SILENT = "silent"
+    """Connected, but no answer within the deadline."""
+    GARBLED = "garbled"
+    """Answers that fail their checksum, length or layout."""
+    OCCUPIED = "occupied"
+    """Somebody else is using it."""
+    PAPER_OUT = "paper_out"
+    PAPER_LOW = "paper_low"
+    COVER_OPEN = "cover_open"
+    CUTTER = "cutter"
+    """The cutter is stuck: clear it and restart the printer."""
+    OVERHEATED = "overheated"
+    """The head is too hot; it recovers by itself."""
+    UNRECOVERABLE = "unrecoverable"
+    """The device reports a fault that only a technician can clear."""
+    OFFLINE = "offline"
+    """The device says it is off line without naming a cause."""
+    SELF_TEST = "self_test"
+    """The device's own test failed."""
+    NOT_AUTHORISED = "not_authorised"
+    """The security module of the reader is not authorised."""
+    UNSUPPORTED = "unsupported"
+    INTERNAL = "internal"
+    """Our own fault; the log has it."""
+
+
+class DeviceError(HallError):
+    """A peripheral failed. `reason` says why; the words for people follow from it."""
+
+    code = "device"
+
+    def __init__(self, device_id: str, reason: Reason, detail: str = "") -> None:
+        self.device_id = device_id
+        self.reason = reason
+        self.detail = detail
+        text = f"{device_id}: {reason}"
+        super().__init__(f"{text}: {detail}" if detail else text)
+
+
+class DeviceUnavailable(DeviceError):
+    code = "device.unavailable"
+    retryable = True
+
+
+class DeviceTimeout(DeviceError):
+    code = "device.timeout"
+    retryable = True
+
+
+class DeviceBusy(DeviceError):
+    code = "device.busy"
+    retryable = True
+
+
+class ProtocolError(DeviceError):
+    code = "device.protocol"
+    retryable = True
+
+
+class NeedsAttention(DeviceError):
+    code = "device.attention"
+
+
+class NotSupported(DeviceError):
+    code = "device.unsupported"
+
+
+class WireError(HallError):
+    """A message from another process that is refused: too big, unknown, malformed."""
+
+    code = "wire"
+
+    def __init__(self, what: str, detail: str = "") -> None:
+        self.what = what
+        super().__init__(f"{what}: {detail}" if detail else what)
+
+
+class LinkError(HallError):
+    code = "link"
+
+
+class LinkDown(LinkError):
+    code = "link.down"
+    retryable = True
+    guidance = "guidance.try_again"
+
+
+class Rejected(LinkError):
+    """The other side answered no. `problem_code` is its own word for why."""
+
+    code = "link.rejected"
+
+    def __init__(self, problem_code: str, detail: str, status: int = 0) -> None:
+        self.problem_code = problem_code
+        self.detail = detail
+        self.status = status
+        super().__init__(f"{problem_code}: {detail}")
+
+
+class StoreError(HallError):
+    code = "store"
+
+
+class TrustError(HallError):
+    code = "trust"

@@ -1,0 +1,38 @@
+"""Time is asked for, so that tests own it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def wall_ms(self) -> int:
+        """Wall time in milliseconds since 1970; may jump."""
+        ...
+
+    def mono_s(self) -> float:
+        """Seconds that only go forward; for intervals and deadlines."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def mono_s(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def utc(wall_ms: int) -> dt.datetime:
+    """The instant as an aware datetime in UTC."""
+    return dt.datetime.fromtimestamp(wall_ms / 1000, tz=dt.UTC)

@@ -1,0 +1,1 @@
+"""Everything that crosses a process or machine: envelopes, topics, messages, their schemas."""

@@ -1,0 +1,82 @@
+"""The HTTP contract of the hall's business node under `/v1` (the OpenAPI document is made of it).
+
+Every write carries an `Idempotency-Key`; errors are `application/problem+json` (RFC 9457) with a
+code of ours, a plain Chinese message and what to do. Personal data stands only in bodies.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from hallkit.model.ticket import Ticket
+from hallkit.wire.base import Message
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+PROBLEM_TYPE = "application/problem+json"
+CATALOGUE_MANIFEST = "/v1/catalogue/manifest"
+CATALOGUE_SNAPSHOT = "/v1/catalogue/snapshot"
+TICKETS = "/v1/tickets"
+QUEUE_SERVICES = "/v1/queue/services"
+HEALTH = "/v1/health"
+
+
+class Applicant(Message):
+    """Who takes the ticket, so that the window need not ask again. Encrypted at rest."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    number: Annotated[str, Field(min_length=15, max_length=18)]
+    card_kind: str
+
+
+class TicketRequest(Message):
+    """A ticket for an item, with what the citizen already answered."""
+
+    item: Annotated[str, Field(max_length=64)]
+    answers: dict[str, str] = {}
+    """Question key → option key of the guidance."""
+    materials: tuple[Annotated[str, Field(max_length=64)], ...] = ()
+    applicant: Applicant | None = None
+    visit: Annotated[str, Field(max_length=40)] = ""
+
+
+class TicketIssued(Message):
+    ticket: Ticket
+    again: bool = False
+    """True if this key had already been given this ticket."""
+
+
+class ServiceWait(Message):
+    """One queue of the hall as it is now."""
+
+    service: str
+    service_name: str
+    windows: str
+    waiting: int
+    open_windows: int
+    as_of_ms: int
+
+
+class QueueServices(Message):
+    services: tuple[ServiceWait, ...]
+
+
+class CatalogueManifest(Message):
+    version: str
+    size: int
+    sha256: str
+    signature: str
+    """Ed25519 over `version\\nsize\\nsha256`, base64."""
+
+
+class Problem(Message):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    """Plain Chinese: what happened."""
+    status: int
+    code: str
+    detail: str = ""
+    """Plain Chinese: what to do."""

@@ -1,0 +1,90 @@
+"""What the edge agent offers on its local bus, as typed requests, results and events.
+
+Requests: `devices.list`, `print.submit`, `print.job`, `card.watch`, `event.add`.
+Events: `device.changed`, `print.changed`, `card.read`, `card.unreadable`, `card.left_behind`,
+`card.removed`, `link.changed`. `card.*` go only to the connection that watches.
+The snapshot holds `Snapshot` below.
+"""
+
+from __future__ import annotations
+
+from hallkit.errors import Reason
+from hallkit.model.device import DeviceReport
+from hallkit.model.identity import IdentityCard
+from hallkit.model.printing import PrintJob, Slip
+from hallkit.wire.base import Message
+from hallkit.wire.events import CloudEvent
+
+DEVICES_LIST = "devices.list"
+PRINT_SUBMIT = "print.submit"
+PRINT_JOB = "print.job"
+CARD_WATCH = "card.watch"
+EVENT_ADD = "event.add"
+
+DEVICE_CHANGED = "device.changed"
+PRINT_CHANGED = "print.changed"
+CARD_READ = "card.read"
+CARD_UNREADABLE = "card.unreadable"
+CARD_LEFT_BEHIND = "card.left_behind"
+CARD_REMOVED = "card.removed"
+LINK_CHANGED = "link.changed"
+
+
+class AgentSnapshot(Message):
+    devices: tuple[DeviceReport, ...]
+    jobs: tuple[PrintJob, ...]
+    """Unfinished jobs."""
+    link_up: bool
+
+
+class Devices(Message):
+    devices: tuple[DeviceReport, ...]
+
+
+class PrintSubmit(Message):
+    """Idempotent by `job`: the same job submitted twice is printed once."""
+
+    job: str
+    slip: Slip
+
+
+class PrintJobQuery(Message):
+    job: str
+
+
+class PrintJobResult(Message):
+    """Result of `print.submit` and `print.job`; data of `print.changed`."""
+
+    job: PrintJob
+
+
+class CardWatch(Message):
+    """Start or stop looking for a card. Watching ends with the connection."""
+
+    on: bool
+
+
+class CardReadData(Message):
+    card: IdentityCard
+
+
+class CardUnreadableData(Message):
+    reason: Reason
+
+
+class DeviceChanged(Message):
+    device: DeviceReport
+
+
+class LinkChanged(Message):
+    up: bool
+
+
+class EventAdd(Message):
+    """Keep an event in the outbox; answered when it is on disk. Idempotent by the event's id."""
+
+    event: CloudEvent
+
+
+class Empty(Message):
+    """No arguments, or nothing to say."""

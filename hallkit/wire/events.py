@@ -1,0 +1,114 @@
+"""Business and device events: CloudEvents 1.0 envelopes with typed data, no personal data.
+
+Adding an event: one class here with its `EVENT_TYPE`; docs/how-to/add-an-event.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
+
+from pydantic import Field
+
+from hallkit.errors import WireError
+from hallkit.model.device import DeviceReport
+from hallkit.model.ids import new_id
+from hallkit.model.printing import PrintJobState
+from hallkit.wire.base import Message
+
+SHORT_TEXT = Annotated[str, Field(max_length=120)]
+
+
+class EventData(Message):
+    """Data of one type of event; subclasses name it."""
+
+    EVENT_TYPE: ClassVar[str]
+
+
+class DeviceStateChanged(EventData):
+    """A peripheral's state changed, or is told again after a restart."""
+
+    EVENT_TYPE: ClassVar[str] = "device.state.v1"
+    device: DeviceReport
+
+
+class VisitStarted(EventData):
+    EVENT_TYPE: ClassVar[str] = "visit.started.v1"
+    visit: SHORT_TEXT
+
+
+class VisitEnded(EventData):
+    """A citizen is done, or left."""
+
+    EVENT_TYPE: ClassVar[str] = "visit.ended.v1"
+    visit: SHORT_TEXT
+    outcome: Literal["ticket", "guide", "left", "timed_out"]
+    """ticket: took a number; guide: looked something up; left: went home; timed_out: walked away."""
+    item: SHORT_TEXT = ""
+    age_band: Literal["", "under_18", "18_59", "60_plus"] = ""
+    duration_s: Annotated[int, Field(ge=0)] = 0
+    taps: Annotated[int, Field(ge=0)] = 0
+
+
+class TicketPrinted(EventData):
+    """A print job of a ticket came to an end or waits for a person."""
+
+    EVENT_TYPE: ClassVar[str] = "print.job.v1"
+    job: SHORT_TEXT
+    state: PrintJobState
+    attempts: int
+    copies_marked: int
+
+
+class Health(EventData):
+    """One aggregate a minute of the machine itself."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.health.v1"
+    uptime_s: int
+    load_1m: float
+    memory_used_mb: int
+    memory_total_mb: int
+    disk_free_mb: int
+    outbox_rows: int
+    refused_messages: int
+
+
+class CloudEvent(Message):
+    """CloudEvents 1.0 in JSON, the context attributes that we use."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    source: SHORT_TEXT
+    """`hallkit/<site>/<device>`."""
+    type: SHORT_TEXT
+    time: dt.datetime
+    subject: SHORT_TEXT = ""
+    data: dict[str, object]
+
+    @classmethod
+    def wrap(cls, data: EventData, *, source: str, time: dt.datetime, subject: str = "") -> Self:
+        return cls(
+            id=new_id(),
+            source=source,
+            type=data.EVENT_TYPE,
+            time=time,
+            subject=subject,
+            data=data.model_dump(mode="json", exclude_none=True),
+        )
+
+    def unwrap(self, kind: type[Data]) -> Data:
+        """The typed data; `WireError` if it is of another type or malformed."""
+        if self.type != kind.EVENT_TYPE:
+            raise WireError("event", f"expected {kind.EVENT_TYPE}")
+        try:
+            return kind.model_validate(self.data)
+        except ValueError:
+            raise WireError("malformed", kind.EVENT_TYPE) from None
+
+
+Data = TypeVar("Data", bound=EventData)
+
+EVENTS: dict[str, type[EventData]] = {
+    kind.EVENT_TYPE: kind
+    for kind in (DeviceStateChanged, VisitStarted, VisitEnded, TicketPrinted, Health)
+}

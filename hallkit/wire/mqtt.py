@@ -1,0 +1,65 @@
+"""Payloads on MQTT topics. Topics: `topics.py`; rules: docs/architecture.md, messaging."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hallkit.model.device import DeviceReport
+from hallkit.wire.base import Message
+from hallkit.wire.events import CloudEvent
+
+PAYLOAD_LIMIT = 256 * 1024
+"""Bytes; anything larger is refused and counted. Big things travel by HTTPS."""
+
+
+class Presence(Message):
+    """Retained, and the will. A will with an older epoch than the birth's is ignored by the hub."""
+
+    state: Literal["online", "sleeping", "offline"]
+    epoch: Annotated[int, Field(ge=0)]
+    """Counts connections over the life of the machine (kept on disk)."""
+    boot: Annotated[str, Field(max_length=32)]
+    ts: int
+    """Wall clock of the device in milliseconds."""
+    agent: str = ""
+    schema_version: int = 1
+
+
+class Info(Message):
+    """Retained: what the machine is and has."""
+
+    name: str
+    role: str
+    agent: str
+    peripherals: tuple[DeviceReport, ...]
+
+
+class Report(Message):
+    """One message of the ordered stream. Unique by (device, boot, seq)."""
+
+    boot: Annotated[str, Field(min_length=1, max_length=32)]
+    seq: Annotated[int, Field(ge=1)]
+    first: Annotated[int, Field(ge=1)]
+    """Lowest number of this boot that the device still keeps: all below are acknowledged."""
+    ts: int
+    mono: int
+    """Milliseconds since the machine's boot."""
+    hist: bool = False
+    """True if sent later than 60 s: fills charts, never raises live alarms."""
+    records: Annotated[tuple[CloudEvent, ...], Field(max_length=100)]
+
+
+class Ack(Message):
+    """The hub's word that the effects up to `upto` are committed; the device may forget them."""
+
+    boot: str
+    upto: Annotated[int, Field(ge=0)]
+    credit: Annotated[int, Field(ge=1)]
+    """How many unacknowledged reports the device may have on the way."""
+
+
+class HubState(Message):
+    state: Literal["online", "offline"]
+    ts: int
