@@ -8,7 +8,7 @@ from hallkit.model.base import Value
 
 
 class TicketState(StrEnum):
-    """booked → checked-in → waiting → called → serving | skipped → recalled | void → served → rated."""
+    """waiting → called → serving → served, or skipped → called again, or void."""
 
     WAITING = "waiting"
     CALLED = "called"

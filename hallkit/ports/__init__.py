@@ -1,1 +1,1 @@
-"""What the hall needs of the world outside, one Protocol per file. Drivers and fakes satisfy them."""
+"""What the hall needs of the world outside, one Protocol per file."""

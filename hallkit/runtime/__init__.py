@@ -1,1 +1,1 @@
-"""How a process of the hall lives: configuration, clock, logging, local bus, journal, life cycle."""
+"""How a process of the hall lives: settings, clock, log, local bus, journal, life cycle."""

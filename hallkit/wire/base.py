@@ -1,4 +1,4 @@
-"""How messages are read and written: strict when we send, forgiving of new fields when we receive."""
+"""How messages are read and written: unknown fields are forgiven, wrong types never."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hallkit.errors import WireError
 
 
 class Message(BaseModel):
-    """A message on a wire. Unknown fields of a newer sender are ignored; wrong types are refused."""
+    """A message on a wire. Fields of a newer sender are ignored; wrong types are refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
@@ -21,7 +21,7 @@ class Message(BaseModel):
 
     @classmethod
     def from_bytes(cls, data: bytes, *, limit: int) -> Self:
-        """Read a message of at most `limit` bytes; `WireError` names what is wrong, never the content."""
+        """Read at most `limit` bytes; `WireError` names what is wrong, never the content."""
         if len(data) > limit:
             raise WireError("oversized", f"{len(data)} bytes, at most {limit}")
         try:

@@ -51,7 +51,7 @@ class Request(Message):
 
 
 class Failure(Message):
-    """A fault as it crosses the bus: the code of the error tree, and a reason where there is one."""
+    """A fault as it crosses the bus: its code in the error tree, and a reason if any."""
 
     code: str
     reason: str = ""

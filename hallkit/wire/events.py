@@ -5,6 +5,7 @@ Adding an event: one class here with its `EVENT_TYPE`; docs/how-to/add-an-event.
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
@@ -43,7 +44,7 @@ class VisitEnded(EventData):
     EVENT_TYPE: ClassVar[str] = "visit.ended.v1"
     visit: SHORT_TEXT
     outcome: Literal["ticket", "guide", "left", "timed_out"]
-    """ticket: took a number; guide: looked something up; left: went home; timed_out: walked away."""
+    """ticket: took a number; guide: read a list; left: ended it; timed_out: walked away."""
     item: SHORT_TEXT = ""
     age_band: Literal["", "under_18", "18_59", "60_plus"] = ""
     duration_s: Annotated[int, Field(ge=0)] = 0
@@ -96,7 +97,7 @@ class CloudEvent(Message):
             data=data.model_dump(mode="json", exclude_none=True),
         )
 
-    def unwrap(self, kind: type[Data]) -> Data:
+    def unwrap(self, kind: builtins.type[Data]) -> Data:
         """The typed data; `WireError` if it is of another type or malformed."""
         if self.type != kind.EVENT_TYPE:
             raise WireError("event", f"expected {kind.EVENT_TYPE}")
