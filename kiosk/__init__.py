@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The terminal: pure flow, service and Qt Quick screens. See docs/architecture.md."""
