@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The command line, the demo's process table, rehearsals. Imported by nobody."""

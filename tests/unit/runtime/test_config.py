@@ -1,0 +1,70 @@
+"""A wrong configuration lists all its mistakes at once, with file, key and a suggestion."""
+
+from pathlib import Path
+
+import pytest
+
+from hallkit.errors import ConfigError
+from hallkit.runtime.config import Places, Section, load
+
+
+class Broker(Section):
+    host: str = "127.0.0.1"
+    port: int = 8883
+
+
+class Settings(Section):
+    broker: Broker = Broker()
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_later_files_win_and_every_value_says_where_it_came_from(tmp_path: Path) -> None:
+    site = write(tmp_path, "site.toml", '[broker]\nhost = "hall"\nport = 1\n[ops]\nany = 1\n')
+    device = write(tmp_path, "device.toml", "[broker]\nport = 2\n")
+    loaded = load(Settings, [site, device])
+    assert loaded.settings.broker == Broker(host="hall", port=2)
+    assert loaded.provenance["broker.host"] == "site.toml"
+    assert loaded.provenance["broker.port"] == "device.toml"
+
+
+def test_all_mistakes_are_reported_together_with_a_suggestion(tmp_path: Path) -> None:
+    site = write(tmp_path, "site.toml", '[broker]\nprot = 1\nport = "many"\n[boker]\n')
+    with pytest.raises(ConfigError) as fault:
+        load(Settings, [site, tmp_path / "gone.toml"])
+    lines = str(fault.value).splitlines()
+    assert "site.toml: boker: unknown section (did you mean 'broker'?)" in lines
+    assert "site.toml: broker.prot: unknown key (did you mean 'port'?)" in lines
+    assert any(line.startswith("site.toml: broker.port: Input should be") for line in lines)
+    assert "gone.toml: -: the file does not exist" in lines
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"site\.toml: -: is not TOML"):
+        load(Settings, [write(tmp_path, "site.toml", "[broker")])
+
+
+def test_folders_come_from_our_variables_or_from_systemd() -> None:
+    places = Places.from_environment(
+        {
+            "STATE_DIRECTORY": "/s",
+            "HALLKIT_RUNTIME_DIR": "/r",
+            "RUNTIME_DIRECTORY": "/other",
+            "CREDENTIALS_DIRECTORY": "/c",
+        }
+    )
+    assert (places.state, places.runtime, places.credentials) == (
+        Path("/s"),
+        Path("/r"),
+        Path("/c"),
+    )
+
+
+def test_missing_folders_are_all_named_at_once() -> None:
+    with pytest.raises(ConfigError) as fault:
+        Places.from_environment({})
+    assert len(fault.value.problems) == 3
