@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ def status_of(reason: Reason) -> tuple[DeviceStatus, ErrorAction]:
     return _STATUS_OF_REASON[reason]
 
 
-class Driver:
+class Driver(ABC):
     """Base of all drivers: an async context manager that owns one device.
 
     Entering never fails for a missing device: the driver starts as `starting`, and `probe`
@@ -93,6 +94,14 @@ class Driver:
 
     async def _drop(self) -> None:
         """Close the wire so that the next probe starts afresh. Subclasses close their transport."""
+
+    @abstractmethod
+    async def probe(self) -> DeviceReport:
+        """See `hallkit.ports.peripheral.Peripheral.probe`."""
+
+    @abstractmethod
+    def diagnostics(self) -> Mapping[str, str | int | float]:
+        """See `hallkit.ports.peripheral.Peripheral.diagnostics`."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The daemon on every machine: owns the peripherals, keeps the outbox, speaks to the broker."""

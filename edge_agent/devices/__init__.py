@@ -1,0 +1,1 @@
+"""Peripherals of this machine: their life, the print queue, the card watch."""

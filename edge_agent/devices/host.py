@@ -1,0 +1,94 @@
+"""Owns the peripherals: opens them, asks them how they are, tells every change.
+
+The agent sees a printer fail while no one is at the machine; a lost device is looked for again
+without a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from drivers.driver import Driver
+from drivers.registry import DriverSpec, PeripheralConfig
+from hallkit.model.device import DeviceReport
+from hallkit.runtime.clock import Clock
+from hallkit.runtime.log import get_logger
+
+PROBE_INTERVAL_S = 1.0
+
+Listener = Callable[[DeviceReport], None]
+
+
+def in_runtime_folder(entry: dict[str, Any], runtime: Path) -> dict[str, Any]:
+    """The entry with a relative transport path placed in the machine's runtime folder."""
+    transport = entry.get("transport")
+    if isinstance(transport, dict) and isinstance(path := transport.get("path"), str):
+        return entry | {"transport": transport | {"path": str(runtime / path)}}
+    return entry
+
+
+class PeripheralHost:
+    """The drivers of this machine, each probed by a task of its own."""
+
+    def __init__(
+        self, peripherals: Sequence[tuple[DriverSpec, PeripheralConfig]], clock: Clock
+    ) -> None:
+        self._clock = clock
+        self._drivers = {config.id: spec.open(config, clock) for spec, config in peripherals}
+        self._stack = AsyncExitStack()
+        self._listeners: list[Listener] = []
+        self._told: dict[str, DeviceReport] = {}
+
+    async def __aenter__(self) -> Self:
+        for driver in self._drivers.values():
+            await self._stack.enter_async_context(driver)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    def listen(self, listener: Listener) -> None:
+        """Hear every change of every peripheral."""
+        self._listeners.append(listener)
+
+    @property
+    def reports(self) -> tuple[DeviceReport, ...]:
+        return tuple(driver.report for driver in self._drivers.values())
+
+    def of_port(self, port: str) -> Driver | None:
+        """The first peripheral with a capability, or None."""
+        return next((d for d in self._drivers.values() if d.report.port == port), None)
+
+    async def run(self) -> None:
+        """Probe every peripheral until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for name, driver in self._drivers.items():
+                tasks.create_task(self._watch(driver), name=f"probe[{name}]")
+
+    async def _watch(self, driver: Driver) -> None:
+        while True:
+            await self.probe(driver)
+            await self._clock.sleep(PROBE_INTERVAL_S)
+
+    async def probe(self, driver: Driver) -> DeviceReport:
+        """Ask one peripheral how it is and tell the listeners if that is news."""
+        try:
+            report = await driver.probe()
+        except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
+            get_logger().exception("device.crashed", device=driver.report.id)
+            report = driver.report
+        if self._told.get(report.id) != report:
+            self._told[report.id] = report
+            for listener in self._listeners:
+                listener(report)
+        return report

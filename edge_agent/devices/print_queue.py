@@ -1,0 +1,218 @@
+"""Print jobs: a promise in the journal first, paper second, one of three outcomes always.
+
+    queued ──▶ printing ──▶ completed            the printer confirmed it
+                 │  ▲
+                 ▼  │ the printer works again
+               waiting                            not started, or unknown: printed again, marked
+
+A job found `printing` after a crash may be on paper: its next attempt carries the reprint mark.
+The number on a ticket stays the same on every copy, so there is one valid number, never none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
+from edge_agent.records import Recorder
+from hallkit.errors import Reason, Rejected
+from hallkit.model.ids import JobId
+from hallkit.model.printing import PrintJob, PrintJobState, PrintOutcome, PrintResult, Slip
+from hallkit.ports.ticket_printer import TicketPrinter
+from hallkit.runtime.clock import Clock
+from hallkit.runtime.journal import Journal
+from hallkit.runtime.log import get_logger
+from hallkit.wire.events import TicketPrinted
+
+SCHEMA = """
+create table print_job (
+    ordinal integer primary key autoincrement, id text not null unique, slip text not null,
+    state text not null, attempts integer not null default 0,
+    copies_marked integer not null default 0, unconfirmed integer not null default 0,
+    reason text, created_ms integer not null)
+"""
+
+UNCONFIRMED_LIMIT = 3
+"""Attempts that may be on paper without the printer's word, before a person has to look."""
+
+RETRY_PAUSE_S = 1.0
+
+KEPT_JOBS = 500
+"""Ended jobs that stay answerable to a late question."""
+
+_OPEN = (PrintJobState.QUEUED, PrintJobState.PRINTING, PrintJobState.WAITING)
+_SELECT_OPEN = "select * from print_job where state in (?, ?, ?) order by ordinal"
+
+
+class PrintQueue:
+    """The jobs of one ticket printer. `on_change` hears every change of a job."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        recorder: Recorder,
+        printer: TicketPrinter,
+        clock: Clock,
+        *,
+        on_change: Callable[[PrintJob], None],
+    ) -> None:
+        self._journal = journal
+        self._recorder = recorder
+        self._printer = printer
+        self._clock = clock
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._log = get_logger().bind(device=printer.report.id)
+
+    async def submit(self, job: JobId, slip: Slip) -> PrintJob:
+        """Promise a job; idempotent by its id. Another slip under the same id is refused."""
+        text = slip.model_dump_json()
+
+        def insert(db: sqlite3.Connection) -> PrintJob:
+            db.execute(
+                "insert or ignore into print_job (id, slip, state, created_ms) values (?, ?, ?, ?)",
+                (job, text, PrintJobState.QUEUED, self._clock.wall_ms()),
+            )
+            row = db.execute("select * from print_job where id = ?", (job,)).fetchone()
+            if row["slip"] != text:
+                raise Rejected("print.other_slip", "the id was used for another slip")
+            db.execute(
+                "delete from print_job where state not in (?, ?, ?) and ordinal < "
+                "(select max(ordinal) from print_job) - ?",
+                (*_OPEN, KEPT_JOBS),
+            )
+            return _job(row)
+
+        promised = await self._journal.write(insert)
+        self._wake.set()
+        return promised
+
+    async def find(self, job: JobId) -> PrintJob:
+        """A job by its id; `Rejected` if this machine never promised it."""
+        row = await self._journal.read(
+            lambda db: db.execute("select * from print_job where id = ?", (job,)).fetchone()
+        )
+        if row is None:
+            raise Rejected("print.unknown_job", "no such job")
+        return _job(row)
+
+    async def unfinished(self) -> tuple[PrintJob, ...]:
+        """Jobs that are still owed, oldest first."""
+        rows = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchall())
+        return tuple(_job(row) for row in rows)
+
+    def printer_changed(self) -> None:
+        """The printer's state changed: a waiting job may go on."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Print what is owed until cancelled; begins with what a crash left behind."""
+        await self._journal.write(_take_over_after_crash)
+        while True:
+            self._wake.clear()
+            row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
+            if row is None or not self._printer.report.works:
+                if row is not None and row["state"] != PrintJobState.WAITING:
+                    await self._wait_for_printer(row)
+                await self._wake.wait()
+                continue
+            await self._attempt(row)
+
+    async def _attempt(self, row: sqlite3.Row) -> None:
+        marked = row["unconfirmed"] > 0
+        slip = Slip.model_validate_json(row["slip"])
+        await self._change(
+            row["id"],
+            "update print_job set state = ?, attempts = attempts + 1, reason = null, "
+            "copies_marked = copies_marked + ? where id = ?",
+            (PrintJobState.PRINTING, int(marked), row["id"]),
+        )
+        outcome = await self._printer.print_slip(slip, marked=marked)
+        await self._conclude(row, outcome)
+
+    async def _conclude(self, row: sqlite3.Row, outcome: PrintOutcome) -> None:
+        job = row["id"]
+        self._log.info("print.outcome", job=job, result=outcome.result, reason=outcome.reason)
+        match outcome.result:
+            case PrintResult.COMPLETED:
+                await self._change(
+                    job,
+                    "update print_job set state = ? where id = ?",
+                    (PrintJobState.COMPLETED, job),
+                    tell=True,
+                )
+            case PrintResult.NOT_STARTED:
+                await self._change(
+                    job,
+                    "update print_job set state = ?, reason = ? where id = ?",
+                    (PrintJobState.WAITING, outcome.reason, job),
+                    tell=True,
+                )
+                await self._pause()
+            case PrintResult.UNKNOWN:
+                given_up = row["unconfirmed"] + 1 >= UNCONFIRMED_LIMIT
+                await self._change(
+                    job,
+                    "update print_job set state = ?, unconfirmed = unconfirmed + 1, reason = ? "
+                    "where id = ?",
+                    (
+                        PrintJobState.CANCELLED if given_up else PrintJobState.WAITING,
+                        outcome.reason or Reason.SILENT,
+                        job,
+                    ),
+                    tell=True,
+                )
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """After a failed attempt: a breath, then the printer's state, before the next one."""
+        await self._clock.sleep(RETRY_PAUSE_S)
+        await self._printer.probe()
+
+    async def _wait_for_printer(self, row: sqlite3.Row) -> None:
+        await self._change(
+            row["id"],
+            "update print_job set state = ?, reason = ? where id = ?",
+            (PrintJobState.WAITING, self._printer.report.reason, row["id"]),
+            tell=True,
+        )
+
+    async def _change(
+        self, job: str, statement: str, values: tuple[object, ...], *, tell: bool = False
+    ) -> None:
+        def update(db: sqlite3.Connection) -> PrintJob:
+            db.execute(statement, values)
+            changed = _job(db.execute("select * from print_job where id = ?", (job,)).fetchone())
+            if tell:
+                self._recorder.insert(
+                    db,
+                    TicketPrinted(
+                        job=job,
+                        state=changed.state,
+                        attempts=changed.attempts,
+                        copies_marked=changed.copies_marked,
+                    ),
+                )
+            return changed
+
+        with self._recorder.outbox.waking():
+            changed = await self._journal.write(update)
+        self._on_change(changed)
+
+
+def _take_over_after_crash(db: sqlite3.Connection) -> None:
+    db.execute(
+        "update print_job set state = ?, unconfirmed = unconfirmed + 1 where state = ?",
+        (PrintJobState.QUEUED, PrintJobState.PRINTING),
+    )
+
+
+def _job(row: sqlite3.Row) -> PrintJob:
+    return PrintJob(
+        id=row["id"],
+        state=PrintJobState(row["state"]),
+        attempts=row["attempts"],
+        copies_marked=row["copies_marked"],
+        reason=Reason(row["reason"]) if row["reason"] else None,
+    )

@@ -1,0 +1,1 @@
+"""How a process reaches others beyond its machine: affairs over HTTP, MQTT, the outbox."""
