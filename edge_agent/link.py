@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from hallkit import __version__
 from hallkit.clients.mqtt import MqttLink
+
+from hallkit import __version__
 from hallkit.clients.outbox import Outbox, Row
 from hallkit.errors import LinkDown, WireError
 from hallkit.runtime.clock import Clock

@@ -36,3 +36,17 @@ class SystemClock:
 def utc(wall_ms: int) -> dt.datetime:
     """The instant as an aware datetime in UTC."""
     return dt.datetime.fromtimestamp(wall_ms / 1000, tz=dt.UTC)
+
+
+HALL_ZONE = dt.timezone(dt.timedelta(hours=8), "CST")
+"""China has one time zone, without summer time."""
+
+
+def local(wall_ms: int) -> dt.datetime:
+    """The instant on the hall's wall clock."""
+    return dt.datetime.fromtimestamp(wall_ms / 1000, tz=HALL_ZONE)
+
+
+def local_date(wall_ms: int) -> dt.date:
+    """The hall's date."""
+    return local(wall_ms).date()

@@ -1,0 +1,153 @@
+"""What applications of this machine may ask of the agent (names: `hallkit/wire/agent_bus.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_agent.devices.card_watch import CardWatch
+from edge_agent.devices.host import PeripheralHost
+from edge_agent.devices.print_queue import PrintQueue
+from edge_agent.records import Recorder
+from hallkit.errors import NotSupported, Reason, WireError
+from hallkit.model.device import DeviceReport
+from hallkit.model.ids import JobId
+from hallkit.model.printing import PrintJob
+from hallkit.ports.id_card_reader import CardOutcome, CardRead, CardUnreadable, NoCard
+from hallkit.runtime.bus import BusServer, Connection, parse_args
+from hallkit.wire import agent_bus as bus
+from hallkit.wire.base import Message
+from hallkit.wire.events import EVENTS
+
+SOCKET_NAME = "agent.sock"
+
+
+class AgentApi:
+    """The local bus server of the agent."""
+
+    def __init__(
+        self,
+        path: Path,
+        host: PeripheralHost,
+        recorder: Recorder,
+        *,
+        queue: PrintQueue | None,
+        cards: CardWatch | None,
+    ) -> None:
+        self._host = host
+        self._recorder = recorder
+        self._queue = queue
+        self._cards = cards
+        self._watcher: Connection | None = None
+        self._jobs: dict[str, PrintJob] = {}
+        self._link_up = False
+        self.server = BusServer(
+            "edge_agent",
+            path,
+            handlers={
+                bus.DEVICES_LIST: self._devices_list,
+                bus.PRINT_SUBMIT: self._print_submit,
+                bus.PRINT_JOB: self._print_job,
+                bus.CARD_WATCH: self._card_watch,
+                bus.EVENT_ADD: self._event_add,
+            },
+            snapshot=self._snapshot,
+        )
+
+    # What the agent tells
+
+    def device_changed(self, device: DeviceReport) -> None:
+        self.server.publish(bus.DEVICE_CHANGED, bus.DeviceChanged(device=device))
+
+    def job_changed(self, job: PrintJob) -> None:
+        self._jobs[job.id] = job
+        if job.state in ("completed", "cancelled"):
+            del self._jobs[job.id]
+        self.server.publish(bus.PRINT_CHANGED, bus.PrintJobResult(job=job))
+
+    def link_changed(self, *, up: bool) -> None:
+        self._link_up = up
+        self.server.publish(bus.LINK_CHANGED, bus.LinkChanged(up=up))
+
+    def card_outcome(self, outcome: CardOutcome) -> None:
+        """Tell the one who watches, and nobody else: this is personal data."""
+        watcher = self._watcher
+        if watcher is None:
+            return
+        match outcome:
+            case CardRead(card=card):
+                self.server.publish(bus.CARD_READ, bus.CardReadData(card=card), only=watcher)
+            case CardUnreadable(reason=reason):
+                data = bus.CardUnreadableData(reason=reason)
+                self.server.publish(bus.CARD_UNREADABLE, data, only=watcher)
+            case NoCard(left_behind=True):
+                self.server.publish(bus.CARD_LEFT_BEHIND, bus.Empty(), only=watcher)
+            case NoCard():
+                self.server.publish(bus.CARD_REMOVED, bus.Empty(), only=watcher)
+
+    def owe(self, jobs: tuple[PrintJob, ...]) -> None:
+        """Jobs that a former run of the agent left unfinished."""
+        self._jobs = {job.id: job for job in jobs}
+
+    # What applications ask
+
+    def _snapshot(self) -> Message:
+        return bus.AgentSnapshot(
+            devices=self._host.reports, jobs=tuple(self._jobs.values()), link_up=self._link_up
+        )
+
+    async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
+        return bus.Devices(devices=self._host.reports)
+
+    async def _print_submit(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.PrintSubmit, args)
+        job = await self._printing().submit(JobId(wanted.job), wanted.slip)
+        return bus.PrintJobResult(job=job)
+
+    async def _print_job(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.PrintJobQuery, args)
+        return bus.PrintJobResult(job=await self._printing().find(JobId(wanted.job)))
+
+    async def _card_watch(self, args: Mapping[str, Any], caller: Connection) -> Message:
+        wanted = parse_args(bus.CardWatch, args)
+        if self._cards is None:
+            raise NotSupported("id_card_reader", Reason.UNSUPPORTED, "this machine has none")
+        if wanted.on:
+            self._watcher = caller
+            self._cards.start()
+        elif self._watcher is caller:
+            self._stop_watching()
+        return bus.Empty()
+
+    async def _event_add(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        event = parse_args(bus.EventAdd, args).event
+        kind = EVENTS.get(event.type)
+        if kind is None:
+            raise WireError("unknown", f"event {event.type[:60]}")
+        # Only fields of the published type go out: an unknown field could hold anything.
+        data = event.unwrap(kind).model_dump(mode="json", exclude_none=True)
+        await self._recorder.keep(event.model_copy(update={"data": data}))
+        return bus.Empty()
+
+    async def watch_connections(self) -> None:
+        """Stop looking for cards when the one who watched is gone, until cancelled."""
+        while True:
+            watcher = self._watcher
+            if watcher is None:
+                await asyncio.sleep(0.2)
+                continue
+            await watcher.closed.wait()
+            if self._watcher is watcher:
+                self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        self._watcher = None
+        if self._cards is not None:
+            self._cards.stop()
+
+    def _printing(self) -> PrintQueue:
+        if self._queue is None:
+            raise NotSupported("ticket_printer", Reason.UNSUPPORTED, "this machine has none")
+        return self._queue

@@ -1,0 +1,217 @@
+"""Composition root of the agent: `python -m edge_agent.app`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from hallkit.clients.affairs import AffairsClient
+from hallkit.clients.mqtt import MqttLink
+
+from drivers.registry import discover, parse_peripherals
+from edge_agent import health
+from edge_agent.api import SOCKET_NAME, AgentApi
+from edge_agent.content import CatalogueSync
+from edge_agent.devices import print_queue
+from edge_agent.devices.card_watch import CardWatch
+from edge_agent.devices.host import PeripheralHost, in_runtime_folder
+from edge_agent.devices.print_queue import PrintQueue
+from edge_agent.link import DeviceLink, tell_while_running
+from edge_agent.records import Recorder
+from hallkit import __version__
+from hallkit.clients import outbox as outbox_store
+from hallkit.clients.outbox import Outbox
+from hallkit.model.device import DeviceReport
+from hallkit.model.ids import DeviceId, SiteId, new_id
+from hallkit.model.printing import PrintJob
+from hallkit.ports.id_card_reader import CardOutcome
+from hallkit.runtime.clock import Clock, SystemClock
+from hallkit.runtime.config import Places, Section, files_from_environment, load
+from hallkit.runtime.journal import Journal
+from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
+from hallkit.runtime.tls import client_context
+from hallkit.wire.events import DeviceStateChanged
+from hallkit.wire.mqtt import Info
+from hallkit.wire.topics import DeviceTopics
+
+JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
+
+
+class AgentSettings(Section):
+    """What the agent reads of the site's and the machine's files."""
+
+    site: SiteSection
+    device: DeviceSection
+    broker: BrokerSection = BrokerSection()
+    affairs: AffairsSection = AffairsSection()
+    peripherals: list[dict[str, Any]] = []
+
+
+async def serve(ready: ReadyCallback) -> None:
+    """Run the agent until cancelled."""
+    places = Places.from_environment()
+    files = files_from_environment()
+    settings = load(AgentSettings, files).settings
+    entries = [in_runtime_folder(entry, places.runtime) for entry in settings.peripherals]
+    peripherals = parse_peripherals(
+        entries, discover(), file=files[-1].name if files else "defaults"
+    )
+    clock = SystemClock()
+    async with (
+        Journal(places.state / "agent.sqlite", JOURNAL_STEPS) as journal,
+        PeripheralHost(peripherals, clock) as host,
+        AffairsClient(
+            settings.affairs.host, settings.affairs.port, client_context(places.credentials)
+        ) as affairs,
+    ):
+        agent = await _Agent.assemble(settings, places, clock, journal, host)
+        catalogue = CatalogueSync(
+            affairs, clock, state=places.state, key=places.credentials / "catalogue.pub"
+        )
+        async with agent.api.server, asyncio.TaskGroup() as tasks:
+            tasks.create_task(host.run(), name="peripherals")
+            tasks.create_task(agent.api.watch_connections(), name="connections")
+            tasks.create_task(catalogue.run(), name="catalogue")
+            tasks.create_task(agent.report_health(places), name="health")
+            if agent.queue is not None:
+                tasks.create_task(agent.queue.run(), name="print queue")
+            if agent.cards is not None:
+                tasks.create_task(agent.cards.run(), name="cards")
+            ready()
+            await agent.stay_linked()
+
+
+class _Agent:
+    """The parts that know each other."""
+
+    api: AgentApi
+    device_link: DeviceLink
+    link: MqttLink
+
+    def __init__(self, recorder: Recorder, host: PeripheralHost, clock: Clock) -> None:
+        self.recorder = recorder
+        self.queue: PrintQueue | None = None
+        self.cards: CardWatch | None = None
+        self._host = host
+        self._clock = clock
+        self._info_changed = asyncio.Event()
+        self._to_record: asyncio.Queue[DeviceReport] = asyncio.Queue()
+
+    @classmethod
+    async def assemble(
+        cls,
+        settings: AgentSettings,
+        places: Places,
+        clock: Clock,
+        journal: Journal,
+        host: PeripheralHost,
+    ) -> _Agent:
+        site, device = SiteId(settings.site.id), DeviceId(settings.device.id)
+        boot = new_id()
+        outbox = Outbox(journal, boot=boot)
+        await outbox.start()
+        self = cls(Recorder(outbox, clock, site=site, device=device), host, clock)
+        printer = host.of_port("ticket_printer")
+        reader = host.of_port("id_card_reader")
+        if printer is not None:
+            self.queue = PrintQueue(
+                journal,
+                self.recorder,
+                printer,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+                clock,
+                on_change=self._job_changed,
+            )
+        if reader is not None:
+            self.cards = CardWatch(
+                reader,  # type: ignore[arg-type]  # as above
+                clock,
+                tell=self._card_outcome,
+            )
+        self.api = AgentApi(
+            places.runtime / SOCKET_NAME, host, self.recorder, queue=self.queue, cards=self.cards
+        )
+        if self.queue is not None:
+            self.api.owe(await self.queue.unfinished())
+        host.listen(self._device_changed)
+        self.link = MqttLink(
+            host=settings.broker.host,
+            port=settings.broker.port,
+            client_id=device,
+            tls=client_context(places.credentials),
+        )
+        self.device_link = DeviceLink(
+            self.link,
+            outbox,
+            clock,
+            topics=DeviceTopics(site, device),
+            boot=boot,
+            info=lambda: Info(
+                name=settings.device.name,
+                role=settings.device.role,
+                agent=__version__,
+                peripherals=host.reports,
+            ),
+        )
+        return self
+
+    async def stay_linked(self) -> None:
+        """Keep the connection to the broker, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.device_link.run(), name="outbox")
+            tasks.create_task(tell_while_running(self._info_changed, self.device_link), name="info")
+            tasks.create_task(self._record_devices(), name="device events")
+            await self.link.run(
+                will=self.device_link.make_will,
+                on_connected=self._linked,
+                on_message=self.device_link.on_message,
+                on_lost=self._unlinked,
+                farewell=self.device_link.farewell,
+            )
+
+    async def report_health(self, places: Places) -> None:
+        """Keep one aggregate a minute, until cancelled."""
+        while True:
+            await self.recorder.add(
+                health.measure(
+                    places.state,
+                    outbox_rows=await self.recorder.outbox.size(),
+                    refused_messages=self.api.server.refused + self.device_link.refused,
+                )
+            )
+            await self._clock.sleep(health.INTERVAL_S)
+
+    async def _linked(self) -> None:
+        await self.device_link.on_connected()
+        self.api.link_changed(up=True)
+
+    async def _unlinked(self) -> None:
+        self.api.link_changed(up=False)
+
+    def _device_changed(self, device: DeviceReport) -> None:
+        self.api.device_changed(device)
+        self._info_changed.set()
+        self._to_record.put_nowait(device)
+        if self.queue is not None and device.port == "ticket_printer":
+            self.queue.printer_changed()
+
+    async def _record_devices(self) -> None:
+        while True:
+            device = await self._to_record.get()
+            await self.recorder.add(DeviceStateChanged(device=device), subject=device.id)
+
+    def _job_changed(self, job: PrintJob) -> None:
+        self.api.job_changed(job)
+
+    def _card_outcome(self, outcome: CardOutcome) -> None:
+        self.api.card_outcome(outcome)
+
+
+def main() -> int:
+    """Entry point of the process."""
+    return run("edge_agent", serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

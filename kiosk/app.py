@@ -1,0 +1,81 @@
+"""Composition root of the terminal's service: `python -m kiosk.app [--standby]`.
+
+With `--standby` it loads everything, prints `warm`, and works after the line `go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib import resources
+
+from hallkit.clients.affairs import AffairsClient
+from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.config import Places, Section, files_from_environment, load
+from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.settings import AffairsSection, DeviceSection, SiteSection
+from hallkit.runtime.tls import client_context
+from kiosk.service import KioskService
+
+
+class KioskSection(Section):
+    """The terminal's own settings."""
+
+    idle_ask_s: float = 60.0
+    """Nobody taps for so long: the screen asks."""
+    idle_end_s: float = 30.0
+    """And ends the visit after so long."""
+    popular: tuple[str, ...] = ()
+    """基本编码 of items on the first screen, at most five."""
+    px_per_mm: float = 3.2
+    """Pixels per millimetre of the panel; physical sizes follow from it."""
+
+
+class KioskSettings(Section):
+    """What the service reads of the site's and the machine's files."""
+
+    site: SiteSection
+    device: DeviceSection
+    affairs: AffairsSection = AffairsSection()
+    kiosk: KioskSection = KioskSection()
+
+
+async def serve(ready: ReadyCallback) -> None:
+    """Serve one visit, then return."""
+    places = Places.from_environment()
+    with resources.as_file(resources.files("kiosk") / "defaults.toml") as defaults:
+        settings = load(KioskSettings, [defaults, *files_from_environment()]).settings
+    tls = client_context(places.credentials)
+    if "--standby" in sys.argv[1:]:
+        await _stand_by()
+    async with AffairsClient(settings.affairs.host, settings.affairs.port, tls) as affairs:
+        service = KioskService(
+            runtime=places.runtime,
+            state=places.state,
+            key=places.credentials / "catalogue.pub",
+            hall_name=settings.site.name,
+            popular=settings.kiosk.popular,
+            idle_ask_s=settings.kiosk.idle_ask_s,
+            idle_end_s=settings.kiosk.idle_end_s,
+            affairs=affairs,
+            clock=SystemClock(),
+        )
+        ready()
+        await service.run()
+
+
+async def _stand_by() -> None:
+    """Say `warm`, wait for `go`; the end of standard input ends this process."""
+    print("warm", flush=True)  # noqa: T201  # the keeper waits for this line
+    line = await asyncio.to_thread(sys.stdin.readline)
+    if line.strip() != "go":
+        raise asyncio.CancelledError
+
+
+def main() -> int:
+    """Entry point of the process."""
+    return run("kiosk", serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,377 @@
+"""The view of a visit: what stands on the screen now. Pure; the words come from one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hallkit.lexicon.words import Words
+from hallkit.model.device import Paper
+from hallkit.model.printing import PrintJobState
+from hallkit.runtime.clock import local, local_date
+from kiosk.flow.state import Found, Step, Surroundings, Visit
+from kiosk.flow.view import Action, Choice, Chrome, Countdown, Notice, Row, View
+from kiosk.flow.visit import MATERIALS_PER_PAGE, material_pages, personal_list
+
+STEPS = 4
+KEYS = (tuple("qwertyuiop"), tuple("asdfghjkl"), tuple("zxcvbnm"))
+RESULTS_SHOWN = 3
+WAITS_FRESH_MS = 60_000
+
+
+def present(visit: Visit, around: Surroundings, words: Words) -> View:
+    """The whole screen."""
+    build = _SCREENS[visit.step]
+    view = build(visit, around, words)
+    countdown = None
+    if visit.seconds_left is not None:
+        countdown = Countdown(
+            text=words("idle.text", seconds=visit.seconds_left),
+            seconds_left=visit.seconds_left,
+            stay=Action(id="stay", label=words("idle.stay")),
+            leave=Action(id="leave", label=words("idle.leave")),
+        )
+    return view.model_copy(update={"countdown": countdown})
+
+
+def _chrome(visit: Visit, around: Surroundings, words: Words) -> Chrome:
+    type_word = "chrome.normal_type" if visit.large_type else "chrome.large_type"
+    help_band = [
+        Action(id="large_type", label=words(type_word), icon="text-size"),
+        Action(id="call_staff", label=words("chrome.call_staff"), icon="help"),
+    ]
+    if visit.started_ms is not None and visit.step is not Step.HOME:
+        help_band.insert(0, Action(id="home", label=words("chrome.home"), icon="home"))
+    return Chrome(
+        hall_name=around.hall_name,
+        time_text=f"{local(around.now_ms):%H:%M}",
+        waits_text=_waits(around, words),
+        machine_notice=_machine_notice(around, words),
+        help=tuple(help_band),
+        large_type=visit.large_type,
+    )
+
+
+def _waits(around: Surroundings, words: Words) -> str:
+    if around.waits_at_ms is None:
+        return ""
+    waiting = sum(wait.waiting for wait in around.waits)
+    age_ms = around.now_ms - around.waits_at_ms
+    if age_ms > WAITS_FRESH_MS:
+        return words("chrome.waits_old", waiting=waiting, minutes=age_ms // 60_000)
+    return words("chrome.waits", waiting=waiting)
+
+
+def _machine_notice(around: Surroundings, words: Words) -> Notice | None:
+    """The one thing that matters most about what this machine can't do."""
+    printer = around.device("ticket_printer")
+    if not around.hall_up and around.waits_at_ms is not None:
+        return Notice(tone="attention", text=words("machine.hall_down"))
+    if printer is not None and printer.paper is Paper.OUT:
+        return Notice(tone="attention", text=words("machine.printer_out"))
+    if printer is not None and not printer.works:
+        return Notice(tone="attention", text=words("machine.printer_down"))
+    reader = around.device("id_card_reader")
+    if reader is not None and not reader.works:
+        return Notice(tone="attention", text=words("machine.reader_down"))
+    return None
+
+
+def _choice(found: Found, icon: str = "document") -> Choice:
+    return Choice(value=found.code, title=found.plain_name, detail=found.task_name, icon=icon)
+
+
+def _home(visit: Visit, around: Surroundings, words: Words) -> View:
+    if not around.catalogue_ready:
+        return View(
+            screen="message",
+            chrome=_chrome(visit, around, words),
+            title=words("refused.not_ready_title"),
+            why=words("refused.not_ready_text"),
+        )
+    find = Choice(
+        value="find",
+        title=words("home.find"),
+        detail=words("home.find_detail"),
+        icon="search",
+    )
+    return View(
+        screen="home",
+        chrome=_chrome(visit, around, words),
+        title=words("home.title"),
+        why=words("home.why"),
+        choices=(find, *(_choice(found) for found in around.popular[:5])),
+    )
+
+
+def _find(visit: Visit, around: Surroundings, words: Words) -> View:
+    shown = visit.found[:RESULTS_SHOWN]
+    nothing = bool(visit.query) and not shown
+    return View(
+        screen="find",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=1, steps=STEPS),
+        title=words("find.title"),
+        why=words("find.why"),
+        query=visit.query,
+        placeholder=words("find.placeholder"),
+        keys=KEYS,
+        key_delete=words("find.delete"),
+        key_clear=words("find.clear"),
+        choices=tuple(_choice(found) for found in shown),
+        none_of_these=(
+            Action(id="none_of_these", label=words("find.none")) if visit.query else None
+        ),
+        notice=Notice(tone="plain", text=words("find.nothing")) if nothing else None,
+        back=_back(words),
+    )
+
+
+def _question(visit: Visit, around: Surroundings, words: Words) -> View:
+    asked = visit.guide.question if visit.guide is not None else None
+    if asked is None:
+        raise ValueError("nothing is asked")
+    return View(
+        screen="question",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=2, steps=STEPS),
+        title=asked.text,
+        why=words("question.why", why=asked.why),
+        choices=tuple(
+            Choice(value=option.key, title=option.label, detail=option.explain)
+            for option in asked.options
+        ),
+        back=_back(words),
+    )
+
+
+def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
+    personal = personal_list(visit)
+    pages = material_pages(visit)
+    first = visit.page * MATERIALS_PER_PAGE
+    rows = []
+    for listed in personal.materials[first : first + MATERIALS_PER_PAGE]:
+        material = listed.material
+        mark = words(f"materials.{material.material_type}")
+        if listed.already_held:
+            mark = words("materials.already_held")
+        elif not material.is_need:
+            mark = words("materials.later")
+        official = material.material_name if material.plain_name else ""
+        detail = "。".join(part.rstrip("。") for part in (official, material.fill_explain) if part)
+        rows.append(
+            Row(
+                label=material.plain_name or material.material_name,
+                detail=detail,
+                mark=mark,
+                tone="done" if listed.already_held else "plain",
+            )
+        )
+    days = (
+        words("materials.days", days=personal.days) if personal.days else words("materials.instant")
+    )
+    return View(
+        screen="materials",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=3, steps=STEPS),
+        title=words("materials.title"),
+        why=words("materials.why", item=personal.plain_name, fee=personal.fee, days=days),
+        rows=tuple(rows),
+        page=visit.page,
+        pages=pages,
+        pager_text=words("chrome.pager", page=visit.page + 1, pages=pages),
+        previous=Action(
+            id="page",
+            value=str(max(0, visit.page - 1)),
+            label=words("chrome.previous"),
+            enabled=visit.page > 0,
+        ),
+        next=Action(
+            id="page",
+            value=str(visit.page + 1),
+            label=words("chrome.next"),
+            enabled=visit.page + 1 < pages,
+        ),
+        primary=Action(id="take_number", label=words("materials.take_number"), icon="ticket"),
+        back=_back(words),
+    )
+
+
+def _card(visit: Visit, around: Surroundings, words: Words) -> View:
+    if not around.works("id_card_reader"):
+        notice = Notice(tone="attention", text=words("card.reader_down"))
+    elif visit.card_problem:
+        notice = Notice(tone="attention", text=words("card.unreadable"))
+    else:
+        notice = None
+    return View(
+        screen="card",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=4, steps=STEPS),
+        title=words("card.title"),
+        why=words("card.why"),
+        progress_text=words("card.waiting") if notice is None else "",
+        notice=notice,
+        secondary=Action(id="without_card", label=words("card.without")),
+        back=_back(words),
+    )
+
+
+def _identity(visit: Visit, around: Surroundings, words: Words) -> View:
+    if visit.card is None:
+        raise ValueError("no card was read")
+    masked = visit.card.masked()
+    expired = visit.card.expired_on(local_date(around.now_ms))
+    return View(
+        screen="identity",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=4, steps=STEPS),
+        title=words("identity.title"),
+        why=words("identity.why"),
+        rows=(
+            Row(label=words("identity.person"), value=masked.name),
+            Row(label=words("identity.number"), value=masked.number),
+        ),
+        notice=Notice(tone="attention", text=words("identity.expired")) if expired else None,
+        primary=Action(id="is_me", label=words("identity.yes"), icon="check"),
+        back=_back(words),
+    )
+
+
+def _confirm(visit: Visit, around: Surroundings, words: Words) -> View:
+    personal = personal_list(visit)
+    wait = around.wait_of(personal.service)
+    ahead = (
+        words("confirm.ahead_value", waiting=wait.waiting)
+        if wait is not None
+        else words("confirm.ahead_unknown")
+    )
+    masked = visit.card.masked() if visit.card is not None else None
+    person = f"{masked.name} {masked.number}" if masked else words("confirm.person_without")
+    return View(
+        screen="confirm",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=4, steps=STEPS),
+        title=words("confirm.title"),
+        why=words("confirm.why"),
+        rows=(
+            Row(label=words("confirm.item"), value=personal.plain_name),
+            Row(label=words("confirm.window"), value=personal.window),
+            Row(label=words("confirm.ahead"), value=ahead),
+            Row(label=words("confirm.person"), value=person),
+        ),
+        notice=_printer_notice(around, words),
+        primary=Action(
+            id="take",
+            label=words("confirm.taking") if visit.taking else words("confirm.take"),
+            icon="ticket",
+            enabled=not visit.taking,
+        ),
+        back=_back(words),
+    )
+
+
+def _printer_notice(around: Surroundings, words: Words) -> Notice | None:
+    """Told before confirming: what will become of the slip."""
+    printer = around.device("ticket_printer")
+    if printer is not None and printer.works:
+        if printer.paper is Paper.LOW:
+            return Notice(tone="plain", text=words("confirm.paper_low"))
+        return None
+    out = printer is not None and printer.paper is Paper.OUT
+    return Notice(
+        tone="attention",
+        text=words("confirm.printer_out" if out else "confirm.printer_down"),
+        detail=words("confirm.printer_out_detail"),
+    )
+
+
+def _ticket(visit: Visit, around: Surroundings, words: Words) -> View:
+    ticket = visit.ticket
+    if ticket is None or visit.item is None:
+        raise ValueError("no ticket was given")
+    notices = [_print_notice(visit, around, words)]
+    if visit.card_left_behind:
+        notices.insert(0, Notice(tone="attention", text=words("ticket.card_left")))
+    return View(
+        screen="ticket",
+        chrome=_chrome(visit, around, words),
+        title=words("ticket.title"),
+        why=words("ticket.why", windows=ticket.windows),
+        big_text=ticket.number,
+        rows=(
+            Row(label=words("ticket.item"), value=visit.item.plain_name),
+            Row(label=words("ticket.window"), value=ticket.windows),
+            Row(
+                label=words("ticket.ahead"),
+                value=words("confirm.ahead_value", waiting=ticket.waiting_ahead),
+            ),
+        ),
+        notice=Notice(
+            tone=notices[0].tone,
+            text=notices[0].text,
+            detail=notices[0].detail if len(notices) == 1 else notices[1].text,
+        ),
+        primary=Action(id="done", label=words("ticket.done"), icon="check"),
+    )
+
+
+def _print_notice(visit: Visit, around: Surroundings, words: Words) -> Notice:
+    job = visit.job
+    if job is not None and job.state is PrintJobState.COMPLETED:
+        again = job.copies_marked > 0
+        return Notice(
+            tone="done", text=words("ticket.printed_again" if again else "ticket.printed")
+        )
+    if job is not None and job.state is PrintJobState.CANCELLED:
+        return Notice(tone="attention", text=words("ticket.unprinted"))
+    printer = around.device("ticket_printer")
+    stopped = printer is None or not printer.works
+    if stopped or (job is not None and job.state is PrintJobState.WAITING):
+        out = printer is not None and printer.paper is Paper.OUT
+        return Notice(
+            tone="attention",
+            text=words("ticket.waiting_paper" if out else "ticket.waiting_other"),
+            detail=words("ticket.waiting_detail"),
+        )
+    return Notice(tone="plain", text=words("ticket.printing"))
+
+
+def _refused(visit: Visit, around: Surroundings, words: Words) -> View:
+    which = "hall_down" if visit.refusal == "link.down" else "other"
+    return View(
+        screen="message",
+        chrome=_chrome(visit, around, words),
+        title=words(f"refused.{which}_title"),
+        why=words(f"refused.{which}_text"),
+        notice=None,
+        primary=Action(id="again", label=words("refused.again"), icon="retry"),
+        back=_back(words),
+    )
+
+
+def _staff(visit: Visit, around: Surroundings, words: Words) -> View:
+    return View(
+        screen="message",
+        chrome=_chrome(visit, around, words),
+        title=words("chrome.staff_called_title"),
+        why=words("chrome.staff_called_text"),
+        back=_back(words),
+    )
+
+
+def _back(words: Words) -> Action:
+    return Action(id="back", label=words("chrome.back"), icon="back")
+
+
+_SCREENS: dict[Step, Callable[[Visit, Surroundings, Words], View]] = {
+    Step.HOME: _home,
+    Step.FIND: _find,
+    Step.QUESTION: _question,
+    Step.MATERIALS: _materials,
+    Step.CARD: _card,
+    Step.IDENTITY: _identity,
+    Step.CONFIRM: _confirm,
+    Step.TICKET: _ticket,
+    Step.REFUSED: _refused,
+    Step.STAFF: _staff,
+}

@@ -1,0 +1,103 @@
+"""What is known of a visit, and of the world around it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hallkit.guide.questions import GuideState
+from hallkit.model.base import Value
+from hallkit.model.device import DeviceReport
+from hallkit.model.identity import IdentityCard
+from hallkit.model.ids import VisitId
+from hallkit.model.item import Item
+from hallkit.model.printing import PrintJob
+from hallkit.model.ticket import Ticket
+from hallkit.wire.affairs_api import ServiceWait
+
+
+class Step(StrEnum):
+    """Where a visit stands; one screen each."""
+
+    HOME = "home"
+    FIND = "find"
+    QUESTION = "question"
+    MATERIALS = "materials"
+    CARD = "card"
+    IDENTITY = "identity"
+    CONFIRM = "confirm"
+    TICKET = "ticket"
+    REFUSED = "refused"
+    STAFF = "staff"
+
+
+class Found(Value):
+    """A search result as the screen shows it."""
+
+    code: str
+    plain_name: str
+    task_name: str
+
+
+class Visit(Value):
+    """One citizen at the machine. Personal while it lasts, and gone with its process."""
+
+    id: VisitId
+    step: Step = Step.HOME
+    started_ms: int | None = None
+    """Wall time of the first tap; None while nobody came."""
+    taps: int = 0
+    query: str = ""
+    found: tuple[Found, ...] = ()
+    item: Item | None = None
+    guide: GuideState | None = None
+    page: int = 0
+    card: IdentityCard | None = None
+    card_problem: bool = False
+    card_left_behind: bool = False
+    taking: bool = False
+    """The number was asked for and not yet given."""
+    refusal: str = ""
+    """Code of the fault that kept the number away."""
+    ticket: Ticket | None = None
+    job: PrintJob | None = None
+    came_from: Step = Step.HOME
+    """Where `staff` leads back to."""
+    seconds_left: int | None = None
+    """Counts down when nobody taps; None while somebody does."""
+    large_type: bool = False
+    over: bool = False
+
+    @property
+    def idempotency_key(self) -> str:
+        """One number per visit, however often it is asked for."""
+        return f"{self.id}-ticket"
+
+    @property
+    def job_id(self) -> str:
+        return f"{self.id}-slip"
+
+
+class Surroundings(Value):
+    """The machine and the hall as they are now."""
+
+    hall_name: str
+    now_ms: int
+    devices: tuple[DeviceReport, ...] = ()
+    waits: tuple[ServiceWait, ...] = ()
+    waits_at_ms: int | None = None
+    """When the waits were heard; None before the first time."""
+    hall_up: bool = False
+    """The business node answers."""
+    catalogue_ready: bool = False
+    popular: tuple[Found, ...] = ()
+    """Items that stand on the first screen."""
+
+    def device(self, port: str) -> DeviceReport | None:
+        return next((device for device in self.devices if device.port == port), None)
+
+    def works(self, port: str) -> bool:
+        device = self.device(port)
+        return device is not None and device.works
+
+    def wait_of(self, service: str) -> ServiceWait | None:
+        return next((wait for wait in self.waits if wait.service == service), None)

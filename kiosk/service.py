@@ -1,0 +1,419 @@
+"""The terminal's service: runs the flow, asks the agent and the business node, feeds the screen.
+
+Everything a citizen does is one event through the pure flow; effects are carried out here, each in
+its own task with its deadline. The draft of a visit lives in the runtime folder (memory only): a
+service that dies is replaced and the visit goes on; the end of the visit deletes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hallkit.catalogue.installed import installed
+from hallkit.catalogue.snapshot import Catalogue
+from hallkit.clients.affairs import AffairsClient
+from hallkit.errors import HallError, LinkDown, Rejected, TrustError, WireError
+from hallkit.lexicon.words import words
+from hallkit.model.device import DeviceReport
+from hallkit.model.ids import VisitId, new_id
+from hallkit.model.printing import PrintJobState
+from hallkit.runtime.bus import BusClient, BusServer, Connection, parse_args
+from hallkit.runtime.clock import Clock, utc
+from hallkit.runtime.keys import load_public
+from hallkit.runtime.log import get_logger
+from hallkit.wire import agent_bus as bus
+from hallkit.wire.base import Message
+from hallkit.wire.events import CloudEvent
+from kiosk.flow import events as ev
+from kiosk.flow import view as screen
+from kiosk.flow.present import present
+from kiosk.flow.state import Found, Step, Surroundings, Visit
+from kiosk.flow.visit import step
+
+AGENT_SOCKET = "agent.sock"
+SCREEN_SOCKET = "kiosk.sock"
+DRAFT = "kiosk-draft.json"
+
+WAITS_INTERVAL_S = 5.0
+CATALOGUE_INTERVAL_S = 0.5
+PRINT_RETRY_S = 0.5
+LAST_WORDS_S = 10.0
+"""How long the end of a visit waits for the agent to keep its events."""
+
+TAKE_TRIES_S = 8.0
+"""How long a number is asked for before the citizen hears that the hall can't be reached."""
+
+
+class Tap(Message):
+    action: str
+    value: str = ""
+
+
+class TypedText(Message):
+    value: str
+
+
+class Shown(Message):
+    """The screen drew a view; `ms` from the tap to the frame, where it knows."""
+
+    seq: int = 0
+    ms: float = 0.0
+
+
+class ViewData(Message):
+    view: screen.View
+
+
+class KioskService:
+    """One visit, from the first tap to the end of its process."""
+
+    def __init__(
+        self,
+        *,
+        runtime: Path,
+        state: Path,
+        key: Path,
+        hall_name: str,
+        popular: tuple[str, ...],
+        idle_ask_s: float,
+        idle_end_s: float,
+        affairs: AffairsClient,
+        clock: Clock,
+    ) -> None:
+        self._draft = runtime / DRAFT
+        self._state = state
+        self._key = key
+        self._popular = popular
+        self._idle_ask_s = idle_ask_s
+        self._idle_end_s = idle_end_s
+        self._affairs = affairs
+        self._clock = clock
+        self._words = words("zh_CN")
+        self._catalogue: Catalogue | None = None
+        self._log = get_logger()
+        self._around = Surroundings(hall_name=hall_name, now_ms=clock.wall_ms())
+        self._visit = self._resume() or Visit(id=VisitId(new_id()))
+        self._seq = 0
+        self._view = present(self._visit, self._around, self._words)
+        self._last_tap_s = clock.mono_s()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._over = asyncio.Event()
+        self._pending: set[asyncio.Task[None]] = set()
+        self._screen = BusServer(
+            screen.SERVER,
+            runtime / SCREEN_SOCKET,
+            handlers={
+                screen.TAP: self._on_tap,
+                screen.TEXT: self._on_text,
+                screen.SHOWN: self._on_shown,
+            },
+            snapshot=lambda: ViewData(view=self._view),
+        )
+        self._agent = BusClient(
+            runtime / AGENT_SOCKET,
+            on_snapshot=self._on_agent_snapshot,
+            on_event=self._on_agent_event,
+            on_lost=self._on_agent_lost,
+        )
+
+    async def run(self) -> None:
+        """Serve one visit; returns when it is over and nothing of it is left."""
+        async with self._screen, asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            standing = [
+                tasks.create_task(self._agent.run(), name="agent"),
+                tasks.create_task(self._watch_waits(), name="waits"),
+                tasks.create_task(self._watch_catalogue(), name="catalogue"),
+                tasks.create_task(self._watch_time(), name="time"),
+            ]
+            self._carry_on()
+            await self._over.wait()
+            # What the visit still has to tell is told first; a missing agent can't hold us up.
+            if self._pending:
+                await asyncio.wait(self._pending, timeout=LAST_WORDS_S)
+            for task in (*standing, *self._pending):
+                task.cancel()
+        if self._catalogue is not None:
+            self._catalogue.close()
+
+    # ── The flow ─────────────────────────────────────────────────────────────────────────────
+
+    def _happen(self, event: ev.Event) -> None:
+        before = self._visit
+        self._visit, effects = step(before, event, self._around, self._words)
+        if self._visit != before:
+            self._keep_draft()
+        self._show()
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.Search(query=query):
+                self._search(query)
+            case ev.OpenItem(code=code):
+                item = self._catalogue.item(code) if self._catalogue is not None else None
+                if item is not None:
+                    self._happen(ev.ItemOpened(item))
+            case ev.WatchCard(on=on):
+                self._spawn(self._watch_card(on=on), "watch card")
+            case ev.TakeTicket():
+                self._spawn(self._take_ticket(effect), "take ticket")
+            case ev.Print():
+                self._spawn(self._print(effect), "print")
+            case ev.Tell(data=data):
+                time = utc(self._clock.wall_ms())
+                event = CloudEvent.wrap(data, source="kiosk", time=time, subject=self._visit.id)
+                self._spawn(self._tell(event), "tell")
+            case ev.EndSession():
+                self._spawn(self._end(), "end")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._tasks is not None:
+            task = self._tasks.create_task(work, name=name)
+            self._pending.add(task)
+            task.add_done_callback(self._pending.discard)
+
+    def _show(self) -> None:
+        fresh = present(self._visit, self._around, self._words)
+        if fresh.model_copy(update={"seq": self._seq}) == self._view:
+            return
+        self._seq += 1
+        self._view = fresh.model_copy(update={"seq": self._seq})
+        self._screen.publish(screen.VIEW, ViewData(view=self._view))
+
+    def _look(self, **changes: Any) -> None:
+        """The surroundings changed."""
+        self._around = self._around.model_copy(update=changes)
+        self._show()
+
+    def _search(self, query: str) -> None:
+        if self._catalogue is None:
+            return
+        hits = self._catalogue.search(query)
+        found = tuple(
+            Found(code=hit.code, plain_name=hit.plain_name, task_name=hit.task_name) for hit in hits
+        )
+        self._happen(ev.SearchDone(query, found))
+
+    # ── Drafts ───────────────────────────────────────────────────────────────────────────────
+
+    def _resume(self) -> Visit | None:
+        """The visit that a crashed service left, or None."""
+        try:
+            return Visit.model_validate_json(self._draft.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            self._log.warning("draft.unreadable")
+            self._draft.unlink(missing_ok=True)
+            return None
+
+    def _keep_draft(self) -> None:
+        if self._visit.started_ms is None or self._visit.over:
+            return
+        # The photo is of no use to the flow; the less is kept, even in memory, the better.
+        visit = self._visit
+        if visit.card is not None and visit.card.photo_wlt:
+            card = visit.card.model_copy(update={"photo_wlt": b""})
+            visit = self._visit = visit.model_copy(update={"card": card})
+        part = self._draft.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_bytes(visit.model_dump_json().encode())
+        part.rename(self._draft)
+
+    def _carry_on(self) -> None:
+        """Take up what a crashed service was doing: every effect is idempotent."""
+        visit = self._visit
+        if visit.over:
+            self._over.set()
+        if visit.step in (Step.CARD, Step.TICKET):
+            self._spawn(self._watch_card(on=True), "watch card")
+        if visit.taking:
+            self._visit = visit.model_copy(update={"taking": False})
+            self._happen(ev.Tapped("take"))
+        if visit.ticket is not None:
+            again, effects = step(
+                visit.model_copy(update={"ticket": None}),
+                ev.TicketGiven(visit.ticket),
+                self._around,
+                self._words,
+            )
+            del again
+            for effect in effects:
+                self._do(effect)
+
+    # ── The screen ───────────────────────────────────────────────────────────────────────────
+
+    async def _on_tap(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        tap = parse_args(Tap, args)
+        self._last_tap_s = self._clock.mono_s()
+        self._happen(ev.Tapped(tap.action, tap.value))
+        return bus.Empty()
+
+    async def _on_text(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        self._last_tap_s = self._clock.mono_s()
+        self._happen(ev.Typed(parse_args(TypedText, args).value))
+        return bus.Empty()
+
+    async def _on_shown(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        shown = parse_args(Shown, args)
+        self._log.debug("screen.shown", seq=shown.seq, ms=shown.ms)
+        return bus.Empty()
+
+    # ── The agent ────────────────────────────────────────────────────────────────────────────
+
+    async def _on_agent_snapshot(self, data: dict[str, Any]) -> None:
+        snapshot = parse_args(bus.AgentSnapshot, data)
+        self._look(devices=snapshot.devices)
+        for job in snapshot.jobs:
+            self._happen(ev.JobChanged(job))
+        if self._visit.step in (Step.CARD, Step.TICKET):
+            self._spawn(self._watch_card(on=True), "watch card")
+        if self._visit.ticket is not None:
+            self._spawn(self._ask_job(), "ask job")
+
+    async def _on_agent_event(self, name: str, data: dict[str, Any]) -> None:
+        match name:
+            case bus.DEVICE_CHANGED:
+                changed = parse_args(bus.DeviceChanged, data).device
+                self._look(devices=_replaced(self._around.devices, changed))
+            case bus.PRINT_CHANGED:
+                self._happen(ev.JobChanged(parse_args(bus.PrintJobResult, data).job))
+            case bus.CARD_READ:
+                self._last_tap_s = self._clock.mono_s()
+                self._happen(ev.CardSeen(parse_args(bus.CardReadData, data).card))
+            case bus.CARD_UNREADABLE:
+                self._happen(ev.CardProblem())
+            case bus.CARD_LEFT_BEHIND:
+                self._happen(ev.CardLeftBehind())
+            case bus.CARD_REMOVED:
+                self._happen(ev.CardLifted())
+
+    async def _on_agent_lost(self) -> None:
+        self._look(devices=())
+
+    async def _watch_card(self, *, on: bool) -> None:
+        with suppress(LinkDown, Rejected):  # the agent's next snapshot asks again
+            await self._agent.request(bus.CARD_WATCH, bus.CardWatch(on=on), bus.Empty)
+
+    async def _print(self, wanted: ev.Print) -> None:
+        """Hand the slip to the agent until it has promised it."""
+        while not self._over.is_set():
+            await self._agent.connected.wait()
+            try:
+                promised = await self._agent.request(
+                    bus.PRINT_SUBMIT,
+                    bus.PrintSubmit(job=wanted.job, slip=wanted.slip),
+                    bus.PrintJobResult,
+                )
+            except LinkDown:
+                await self._clock.sleep(PRINT_RETRY_S)
+                continue
+            except Rejected as fault:
+                self._log.warning("print.refused", code=fault.problem_code)
+                return
+            self._happen(ev.JobChanged(promised.job))
+            return
+
+    async def _ask_job(self) -> None:
+        """What became of our slip while the agent was away."""
+        with suppress(LinkDown, Rejected):
+            answer = await self._agent.request(
+                bus.PRINT_JOB, bus.PrintJobQuery(job=self._visit.job_id), bus.PrintJobResult
+            )
+            self._happen(ev.JobChanged(answer.job))
+
+    async def _tell(self, event: CloudEvent) -> None:
+        """Until it is in the outbox: the event's own id makes a second try harmless."""
+        while True:
+            await self._agent.connected.wait()
+            try:
+                await self._agent.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+            except LinkDown:
+                await self._clock.sleep(PRINT_RETRY_S)
+            except Rejected as fault:
+                self._log.error("event.refused", code=fault.problem_code)
+                return
+            else:
+                return
+
+    # ── The business node ────────────────────────────────────────────────────────────────────
+
+    async def _take_ticket(self, wanted: ev.TakeTicket) -> None:
+        try:
+            async with asyncio.timeout(TAKE_TRIES_S):
+                issued = await self._affairs.issue_ticket(wanted.request, wanted.key)
+        except TimeoutError:
+            self._happen(ev.TicketRefused(LinkDown.code))
+        except Rejected as fault:
+            self._happen(ev.TicketRefused(fault.problem_code))
+        except HallError as fault:
+            self._happen(ev.TicketRefused(fault.code))
+        else:
+            self._last_tap_s = self._clock.mono_s()
+            self._happen(ev.TicketGiven(issued.ticket))
+
+    async def _watch_waits(self) -> None:
+        while True:
+            try:
+                queues = await self._affairs.queue_services()
+            except HallError:
+                self._look(hall_up=False)
+            else:
+                self._look(hall_up=True, waits=queues.services, waits_at_ms=self._clock.wall_ms())
+            await self._clock.sleep(WAITS_INTERVAL_S)
+
+    async def _watch_catalogue(self) -> None:
+        """Open the catalogue as soon as the agent has it. A visit keeps the one it began with."""
+        while self._catalogue is None:
+            try:
+                self._open_catalogue()
+            except (TrustError, WireError) as fault:
+                self._log.warning("catalogue.refused", fault=str(fault))
+            await self._clock.sleep(CATALOGUE_INTERVAL_S)
+
+    def _open_catalogue(self) -> None:
+        have = installed(self._state)
+        if have is None:
+            return
+        path, manifest = have
+        self._catalogue = Catalogue.open(path, manifest, load_public(self._key))
+        self._catalogue.warm()
+        items = [self._catalogue.item(code) for code in self._popular]
+        popular = tuple(
+            Found(code=item.catalog_code, plain_name=item.plain_name, task_name=item.task_name)
+            for item in items
+            if item is not None
+        )
+        self._look(catalogue_ready=True, popular=popular)
+
+    # ── Time ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _watch_time(self) -> None:
+        while True:
+            await self._clock.sleep(1.0)
+            self._look(now_ms=self._clock.wall_ms())
+            idle_s = self._clock.mono_s() - self._last_tap_s
+            if idle_s >= self._idle_ask_s and self._visit.started_ms is not None:
+                left = round(self._idle_ask_s + self._idle_end_s - idle_s)
+                self._happen(ev.NobodyTaps(max(0, left)))
+
+    async def _end(self) -> None:
+        """Forget the visit. A slip that is not printed yet stays the agent's promise."""
+        self._draft.unlink(missing_ok=True)
+        self._screen.publish(screen.SESSION_OVER, bus.Empty())
+        await self._clock.sleep(0)  # let the line leave
+        self._over.set()
+        job = self._visit.job
+        if job is not None and job.state is not PrintJobState.COMPLETED:
+            self._log.info("visit.slip_still_owed", job=job.id)
+
+
+def _replaced(devices: tuple[DeviceReport, ...], changed: DeviceReport) -> tuple[DeviceReport, ...]:
+    others = [device for device in devices if device.id != changed.id]
+    return (*others, changed)
