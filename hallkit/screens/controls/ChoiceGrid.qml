@@ -1,0 +1,59 @@
+// At most six choices, in equal cards that share the height there is.
+import QtQuick
+
+Item {
+    id: grid
+
+    required property var choices
+    property int columns: 1
+    property bool tile: false
+    property int largestCard: ScreenMetrics.mm(tile ? 120 : 56)
+    property int titleSize: tile ? ScreenMetrics.title : ScreenMetrics.lead
+    readonly property int gap: tile ? ScreenMetrics.gutter : ScreenMetrics.gap
+    readonly property int rows: Math.ceil(cards.count / columns)
+    property int tallest: 0
+    readonly property int cardHeight: Math.max(tallest, Math.min(largestCard, Math.floor((height + gap) / Math.max(1, rows)) - gap))
+    readonly property int cardWidth: Math.floor((width + gap) / columns) - gap
+
+    signal chosen(value: string)
+
+    function measure(): void {
+        let most = 0;
+        for (let i = 0; i < cards.count; ++i)
+            most = Math.max(most, cards.itemAt(i)?.implicitHeight ?? 0);
+        tallest = most;
+    }
+
+    implicitHeight: rows * (tallest + gap) - gap
+
+    Repeater {
+        id: cards
+
+        model: grid.choices
+
+        ChoiceCard {
+            required property var modelData
+            required property int index
+
+            objectName: "choice." + modelData.value
+            badge: modelData.badge ?? ""
+            badgeTone: modelData.badge_tone ?? "plain"
+            detail: modelData.detail ?? ""
+            enabled: modelData.enabled ?? true
+            height: grid.cardHeight
+            icon: modelData.icon ?? ""
+            label: modelData.title
+            tile: grid.tile
+            titleSize: grid.titleSize
+            width: grid.cardWidth
+            x: index % grid.columns * (grid.cardWidth + grid.gap)
+            y: Math.floor(index / grid.columns) * (grid.cardHeight + grid.gap)
+
+            onActivated: grid.chosen(modelData.value)
+            onImplicitHeightChanged: grid.measure()
+        }
+
+        onItemAdded: grid.measure()
+        onItemRemoved: grid.measure()
+    }
+}

@@ -1,0 +1,5 @@
+// Before it happens: what, for whom, what it costs.
+import QtQuick
+
+SummaryPage {
+}

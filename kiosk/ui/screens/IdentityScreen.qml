@@ -1,0 +1,5 @@
+// Whose card was read, masked: is it you?
+import QtQuick
+
+SummaryPage {
+}

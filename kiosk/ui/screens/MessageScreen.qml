@@ -1,0 +1,5 @@
+// What happened, what still works, the next step, a person.
+import QtQuick
+
+SummaryPage {
+}

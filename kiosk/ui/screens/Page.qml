@@ -1,0 +1,8 @@
+// What every screen has: the view, and whether the panel lies on its side.
+import QtQuick
+import kiosk.ui
+
+Item {
+    required property KioskView view
+    required property bool wide
+}
