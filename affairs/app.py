@@ -1,0 +1,132 @@
+"""The composition root of the hall's business node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from affairs.api import Node, create_app
+from affairs.catalogue import CONTENT, load_items
+from affairs.publication import publish
+from affairs.queue import Queue, Service, load_services
+from affairs.sealing import Sealer
+from affairs.server import serve, server_context
+from affairs.store import Store
+from hallkit.errors import ConfigError, ConfigProblem, TrustError
+from hallkit.model.item import Item
+from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.config import Places, Section, files_from_environment, hint, load
+from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.settings import AffairsSection, DeviceSection, Name, SiteSection
+
+SERVICES_FILE = Path(__file__).parent / "services.toml"
+DEVICES_FOLDER = "devices"
+"""Beside the site file: one file for each machine of the hall."""
+
+
+class AffairsNodeSection(AffairsSection):
+    """What only the node itself reads, from a file of its own behind the site file."""
+
+    devices: tuple[Name, ...] = ()
+    """Machines that may take tickets though they have no file in the site's device folder."""
+    content: Path = CONTENT
+    """Folder of the authored items."""
+
+
+class Settings(Section):
+    """Sections that the node reads."""
+
+    site: SiteSection
+    affairs: AffairsNodeSection = AffairsNodeSection()
+
+
+class _DeviceFile(Section):
+    device: DeviceSection
+
+
+def main() -> int:
+    """Run the node until it is told to stop; the exit code."""
+    return run("affairs", _main)
+
+
+async def _main(ready: ReadyCallback) -> None:
+    files = files_from_environment()
+    settings = load(Settings, files).settings
+    places = Places.from_environment()
+    clock = SystemClock()
+    services = load_services(SERVICES_FILE)
+    items = {item.catalog_code: item for item in load_items(settings.affairs.content)}
+    _check_services(items, services)
+    signing_key = _signing_key(places.credentials / "signing.pem")
+    sealer = Sealer.from_file(places.credentials / "data.key")
+    context = server_context(places.credentials)
+    publication = publish(list(items.values()), places.state / "catalogue", signing_key, clock)
+
+    def service_of_item(code: str) -> str | None:
+        item = items.get(code)
+        return item.service if item is not None else None
+
+    async with Store(places.state / "affairs.sqlite") as store:
+        node = Node(
+            queue=Queue(
+                store,
+                services=services,
+                service_of_item=service_of_item,
+                sealer=sealer,
+                signing_key=signing_key,
+                clock=clock,
+            ),
+            publication=publication,
+            devices=listed_devices(files) | set(settings.affairs.devices),
+            clock=clock,
+        )
+        await serve(
+            create_app(node),
+            host=settings.affairs.host,
+            port=settings.affairs.port,
+            context=context,
+            ready=ready,
+        )
+
+
+def listed_devices(files: list[Path]) -> frozenset[str]:
+    """Ids of the machines that have a file in the device folder beside the site file."""
+    if not files:
+        return frozenset()
+    folder = files[0].parent / DEVICES_FOLDER
+    return frozenset(
+        load(_DeviceFile, [path]).settings.device.id for path in sorted(folder.glob("*.toml"))
+    )
+
+
+def _check_services(items: Mapping[str, Item], services: Mapping[str, Service]) -> None:
+    problems = [
+        ConfigProblem(
+            "content",
+            f"{item.catalog_code}.service",
+            f"unknown service {item.service!r}",
+            hint(item.service, services),
+        )
+        for item in items.values()
+        if item.service not in services
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _signing_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, TypeError, ValueError) as exc:
+        raise TrustError(f"{path.name}: {type(exc).__name__}") from exc
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TrustError(f"{path.name}: must be an Ed25519 key")
+    return key
+
+
+if __name__ == "__main__":
+    sys.exit(main())

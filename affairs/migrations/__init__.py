@@ -1,0 +1,1 @@
+"""Schema versions of the node's database, run at start."""

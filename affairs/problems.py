@@ -1,0 +1,95 @@
+"""Every way the node says no: code, status, what happened and what to do, in plain Chinese.
+
+Wording is data; no problem ever repeats what was sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hallkit.errors import HallError
+from hallkit.wire.affairs_api import Problem
+
+
+class ProblemCode(StrEnum):
+    REQUEST_INVALID = "request_invalid"
+    REQUEST_UNREADABLE = "request_unreadable"
+    KEY_MISSING = "idempotency_key_missing"
+    KEY_INVALID = "idempotency_key_invalid"
+    KEY_REUSED = "idempotency_key_reused"
+    DEVICE_NOT_ALLOWED = "device_not_allowed"
+    ITEM_UNKNOWN = "item_unknown"
+    TICKET_UNKNOWN = "ticket_unknown"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TOO_LARGE = "body_too_large"
+    STORE_UNAVAILABLE = "store_unavailable"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    status: int
+    title: str
+    detail: str
+
+
+_CALL_STAFF = "请联系大厅工作人员。"
+_TRY_AGAIN = "请稍后再试;仍不行,请到导办台人工取号。"
+
+_WORDING = {
+    ProblemCode.REQUEST_INVALID: _Wording(
+        422, "提交的内容不完整或格式不对", "请返回上一步核对后重新提交。"
+    ),
+    ProblemCode.REQUEST_UNREADABLE: _Wording(400, "提交的内容无法读取", "请重新提交。"),
+    ProblemCode.KEY_MISSING: _Wording(
+        400, "缺少防重复提交的编号", "请在请求头 Idempotency-Key 中带上本次操作的唯一编号。"
+    ),
+    ProblemCode.KEY_INVALID: _Wording(
+        400, "防重复提交的编号不合规定", "编号为 8 到 128 位字母、数字或 . _ : - 符号。"
+    ),
+    ProblemCode.KEY_REUSED: _Wording(
+        422, "同一编号已用于另一次提交", "内容有改动时,请换用新的编号重新提交。"
+    ),
+    ProblemCode.DEVICE_NOT_ALLOWED: _Wording(
+        403, "本机没有办理此项操作的权限", "请到其他自助终端或人工窗口办理。"
+    ),
+    ProblemCode.ITEM_UNKNOWN: _Wording(
+        404, "没有找到这个事项", "请返回重新选择事项,或到综合窗口咨询。"
+    ),
+    ProblemCode.TICKET_UNKNOWN: _Wording(404, "没有找到这张号票", "请核对号票,或到导办台查询。"),
+    ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
+    ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
+    ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),
+    ProblemCode.STORE_UNAVAILABLE: _Wording(503, "业务系统暂时无法保存", _TRY_AGAIN),
+    ProblemCode.INTERNAL: _Wording(500, "业务系统出现故障", _TRY_AGAIN),
+}
+
+_BY_STATUS = {
+    404: ProblemCode.NOT_FOUND,
+    405: ProblemCode.METHOD_NOT_ALLOWED,
+    413: ProblemCode.BODY_TOO_LARGE,
+}
+
+
+class Refused(HallError):
+    """The request cannot be served; the API answers with the problem of this code."""
+
+    def __init__(self, problem_code: ProblemCode) -> None:
+        self.problem_code = problem_code
+        super().__init__(problem_code)
+
+
+def problem(code: ProblemCode) -> Problem:
+    wording = _WORDING[code]
+    return Problem(
+        title=wording.title, status=wording.status, code=code.value, detail=wording.detail
+    )
+
+
+def code_for_status(status: int) -> ProblemCode:
+    """The problem behind an HTTP status that a library answered on its own."""
+    if status >= 500:
+        return ProblemCode.INTERNAL
+    return _BY_STATUS.get(status, ProblemCode.REQUEST_UNREADABLE)

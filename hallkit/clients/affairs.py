@@ -1,0 +1,216 @@
+"""The hall's business node over HTTPS, as the machines of the hall use it.
+
+    async with AffairsClient(base_url(settings.affairs), client_context(credentials)) as affairs:
+        issued = await affairs.issue_ticket(request, idempotency_key=new_id())
+
+Faults: `LinkDown` when nobody answers in time or the node cannot work now, `Rejected` with the
+problem's code when it says no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import ValidationError
+
+from hallkit.errors import LinkDown, Rejected, WireError
+from hallkit.model.ticket import Ticket
+from hallkit.runtime.backoff import Backoff
+from hallkit.runtime.clock import Clock, SystemClock
+from hallkit.runtime.settings import AffairsSection
+from hallkit.wire.affairs_api import (
+    CATALOGUE_MANIFEST,
+    CATALOGUE_SNAPSHOT,
+    IDEMPOTENCY_HEADER,
+    QUEUE_SERVICES,
+    TICKETS,
+    CatalogueManifest,
+    Problem,
+    QueueServices,
+    TicketIssued,
+    TicketRequest,
+)
+from hallkit.wire.base import Message
+
+DEADLINE_S = 3.0
+"""For one attempt, from connecting to the last byte."""
+RETRY_FOR_S = 10.0
+"""For all attempts of one write together."""
+SNAPSHOT_DEADLINE_S = 60.0
+SNAPSHOT_LIMIT = 256 * 1024 * 1024
+MESSAGE_LIMIT = 1024 * 1024
+
+_CANNOT_NOW = frozenset({429, 502, 503, 504})
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+def base_url(section: AffairsSection) -> str:
+    """Where the site file says that the node listens."""
+    host = f"[{section.host}]" if ":" in section.host else section.host
+    return f"https://{host}:{section.port}"
+
+
+class AffairsClient:
+    """One connection pool to the node; use it as a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        context: ssl.SSLContext,
+        *,
+        deadline_s: float = DEADLINE_S,
+        clock: Clock | None = None,
+    ) -> None:
+        self._deadline_s = deadline_s
+        self._clock = clock or SystemClock()
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            verify=context,
+            timeout=deadline_s,
+            trust_env=False,  # a proxy of the environment must not see citizens' data
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def issue_ticket(
+        self, request: TicketRequest, idempotency_key: str, *, retry_for_s: float = RETRY_FOR_S
+    ) -> TicketIssued:
+        """Take a number. Asks again under the same key while the link is down and time is left.
+
+        After `LinkDown` a ticket may have been issued: repeat with the same key, never another.
+        """
+        give_up_at_s = self._clock.mono_s() + retry_for_s
+        backoff = Backoff(base_s=0.2, cap_s=2.0)
+        content = request.model_dump_json().encode()
+        headers = {IDEMPOTENCY_HEADER: idempotency_key, "Content-Type": "application/json"}
+        while True:
+            try:
+                return await self._ask(
+                    TicketIssued, "POST", TICKETS, headers=headers, content=content
+                )
+            except LinkDown:
+                pause_s = backoff.next_s()
+                if self._clock.mono_s() + pause_s >= give_up_at_s:
+                    raise
+                await self._clock.sleep(pause_s)
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        """A ticket as it stands now."""
+        async with self._answer("GET", f"{TICKETS}/{ticket_id}", self._deadline_s) as response:
+            content = await _read(response)
+        try:
+            return Ticket.model_validate_json(content)
+        except ValidationError:
+            raise LinkDown("the answer is no ticket") from None
+
+    async def queue_services(self) -> QueueServices:
+        """The hall's queues and how many wait in each."""
+        return await self._ask(QueueServices, "GET", QUEUE_SERVICES)
+
+    async def manifest(self) -> CatalogueManifest:
+        """Which catalogue the hall offers now."""
+        return await self._ask(CatalogueManifest, "GET", CATALOGUE_MANIFEST)
+
+    async def download_snapshot(self, to: Path, *, deadline_s: float = SNAPSHOT_DEADLINE_S) -> None:
+        """Fetch the catalogue; `to` is replaced at once or not at all.
+
+        Whether it is the hall's own is for `Catalogue.open` to say, with the manifest.
+        """
+        part = to.with_name(f"{to.name}.part")
+        try:
+            async with self._answer("GET", CATALOGUE_SNAPSHOT, deadline_s) as response:
+                await _save(response, part)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def _ask(
+        self,
+        kind: type[Answer],
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        async with self._answer(
+            method, path, self._deadline_s, headers=headers, content=content
+        ) as response:
+            said = await _read(response)
+        try:
+            return kind.from_bytes(said, limit=MESSAGE_LIMIT)
+        except WireError as exc:
+            raise LinkDown(f"the answer makes no sense: {exc}") from exc
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        deadline_s: float,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        try:
+            async with (
+                asyncio.timeout(deadline_s),
+                self._http.stream(method, path, headers=headers, content=content) as response,
+            ):
+                if not response.is_success:
+                    raise _fault(response.status_code, await _read(response))
+                yield response
+        except TimeoutError as exc:
+            raise LinkDown(f"no answer within {deadline_s:g} s") from exc
+        except httpx.HTTPError as exc:
+            raise LinkDown(f"{type(exc).__name__}: {exc}") from exc
+
+
+async def _read(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MESSAGE_LIMIT:
+            raise LinkDown("the answer does not end")
+    return bytes(content)
+
+
+async def _save(response: httpx.Response, path: Path) -> None:
+    written = 0
+    with path.open("wb") as file:  # page cache; each chunk is microseconds
+        async for chunk in response.aiter_bytes():
+            written += len(chunk)
+            if written > SNAPSHOT_LIMIT:
+                raise LinkDown("the catalogue does not end")
+            file.write(chunk)
+        file.flush()
+        await asyncio.to_thread(os.fsync, file.fileno())
+
+
+def _fault(status: int, content: bytes) -> LinkDown | Rejected:
+    """What an answer other than success means for the caller."""
+    if status in _CANNOT_NOW:
+        return LinkDown(f"the node cannot work now (status {status})")
+    try:
+        problem = Problem.model_validate_json(content)
+    except ValidationError:
+        return Rejected(f"http_{status}", "", status)
+    return Rejected(problem.code, problem.detail, status)
