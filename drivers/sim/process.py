@@ -3,7 +3,8 @@
     async with simulator("drivers.sim.sdt", "--link", link, "--control", control):
         ...
 
-A simulator prints the line `ready` when its wire is up and cleans up on SIGTERM.
+A simulator prints the line `ready` (a network one: `ready PORT`) when its wire is up and cleans up
+on SIGTERM.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ async def _wait_ready(module: str, process: asyncio.subprocess.Process) -> None:
             line = await process.stdout.readline()
     except TimeoutError as exc:
         raise RuntimeError(f"{module}: not ready after {START_LIMIT_S:.0f} s") from exc
-    if line.strip() != b"ready":
+    if line.split()[:1] != [b"ready"]:
         raise RuntimeError(f"{module}: said {line!r} instead of ready")
 
 
