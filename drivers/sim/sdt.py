@@ -11,7 +11,7 @@ Orders on the control socket (`drivers.sim.control`):
               valid_to, english_name, nationality, appended, text_hex, photo_hex}}
     card.lift
     fault.set {fault, times: 1 (0: until cleared), on: a command's name, ...}
-    fault.clear   release   unplug   plug   state
+    fault.clear   (also throws held answers away)   release   unplug   plug   state
 
 Faults: `drop` the command is carried out, its answer lost · `silent` not even carried out ·
 `hold` the answer waits for the order `release` · `delay` {seconds} · `garble` {part: preamble |
@@ -298,6 +298,7 @@ class Simulator:
         if any(fault.name == "busy" for fault in self._faults) and self._slave is not None:
             fcntl.flock(self._slave, fcntl.LOCK_UN)
         self._faults.clear()
+        self._held.clear()
 
     def _next_fault(self, command: str) -> Fault | None:
         for fault in self._faults:
