@@ -1,0 +1,1 @@
+"""Pure engines: questions to a personal list. No input, no output, no clock."""
