@@ -44,7 +44,7 @@ class SerialPort(BaseModel):
     kind: Literal["serial"]
     path: str = Field(min_length=1)
     """Already absolute: the agent resolves paths against its runtime directory."""
-    baud: int = Field(default=115200, gt=0)
+    baud: int = Field(default=115200, ge=300, le=4_000_000)
 
 
 class SerialTransport:
