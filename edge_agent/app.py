@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
-from hallkit.clients.affairs import AffairsClient
+from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.clients.mqtt import MqttLink
 
 from drivers.registry import discover, parse_peripherals
@@ -62,9 +62,7 @@ async def serve(ready: ReadyCallback) -> None:
     async with (
         Journal(places.state / "agent.sqlite", JOURNAL_STEPS) as journal,
         PeripheralHost(peripherals, clock) as host,
-        AffairsClient(
-            settings.affairs.host, settings.affairs.port, client_context(places.credentials)
-        ) as affairs,
+        AffairsClient(base_url(settings.affairs), client_context(places.credentials)) as affairs,
     ):
         agent = await _Agent.assemble(settings, places, clock, journal, host)
         catalogue = CatalogueSync(

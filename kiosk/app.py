@@ -9,7 +9,7 @@ import asyncio
 import sys
 from importlib import resources
 
-from hallkit.clients.affairs import AffairsClient
+from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
 from hallkit.runtime.lifecycle import ReadyCallback, run
@@ -48,7 +48,7 @@ async def serve(ready: ReadyCallback) -> None:
     tls = client_context(places.credentials)
     if "--standby" in sys.argv[1:]:
         await _stand_by()
-    async with AffairsClient(settings.affairs.host, settings.affairs.port, tls) as affairs:
+    async with AffairsClient(base_url(settings.affairs), tls) as affairs:
         service = KioskService(
             runtime=places.runtime,
             state=places.state,

@@ -32,6 +32,8 @@ def _screen_command() -> list[str]:
         *("--px-per-mm", str(settings.kiosk.px_per_mm)),
         *("--recovering-title", text("chrome.recovering_title")),
         *("--recovering-text", text("chrome.recovering_text")),
+        *("--earlier", text("chrome.earlier")),
+        *("--later", text("chrome.later")),
         *sys.argv[2:],
     ]
 

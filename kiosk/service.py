@@ -347,7 +347,9 @@ class KioskService:
     async def _take_ticket(self, wanted: ev.TakeTicket) -> None:
         try:
             async with asyncio.timeout(TAKE_TRIES_S):
-                issued = await self._affairs.issue_ticket(wanted.request, wanted.key)
+                issued = await self._affairs.issue_ticket(
+                    wanted.request, idempotency_key=wanted.key
+                )
         except TimeoutError:
             self._happen(ev.TicketRefused(LinkDown.code))
         except Rejected as fault:

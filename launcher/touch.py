@@ -1,8 +1,9 @@
 """A finger on the virtual touch panel: real touch events through the X server.
 
-Speaks the protocol of Xorg's `inputtest` driver (xf86-input-inputtest-protocol.h 1.1, inputtestdrv(4)):
-little records over a Unix socket, which the server turns into XInput2 touches. What the terminal's
-window gets is what a real panel sends; nothing in it knows about tests.
+Speaks the protocol of Xorg's `inputtest` driver (inputtestdrv(4), version 1.1 of its header
+xf86-input-inputtest-protocol.h): little records over a Unix socket, which the server turns into
+XInput2 touches. What the terminal's window gets is what a real panel sends; nothing in it knows
+about tests.
 """
 
 from __future__ import annotations
