@@ -27,12 +27,14 @@ from typing import Any
 
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.model.ids import DeviceId, SiteId
+from hallkit.wire.topics import ROOT
 from launcher import pki
 from ops.broker import acl_text, mosquitto_conf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SITES = CHECKOUT / "config" / "sites"
 TERMINAL = "terminal-01"
+WITNESS = "witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,11 @@ class Installation:
                 raise ConfigError([problem]) from None
             yield
 
-    def prepare(self, *, move_ports: bool) -> None:
-        """Make what is missing; keep identities and state of an earlier start."""
+    def prepare(self, *, move_ports: bool, witness: bool = False) -> None:
+        """Make what is missing; keep identities and state of an earlier start.
+
+        `witness` adds an identity that may read every topic: a rehearsal looks for personal data.
+        """
         for folder in (self.logs, self.receipts, self.runtime):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self.config, ignore_errors=True)
@@ -80,12 +85,16 @@ class Installation:
         if move_ports:
             _move_ports(self.config)
         devices = tuple(sorted(path.stem for path in (self.config / "devices").glob("*.toml")))
-        pki.make(self.pki, pki.Identities(devices=devices), dt.datetime.now(dt.UTC))
-        site = SiteId(self._read("site.toml")["site"]["id"])
+        observers = (WITNESS,) if witness else ()
+        pki.make(self.pki, pki.Identities(devices, observers), dt.datetime.now(dt.UTC))
+        site = self.site
         broker = self.endpoints["broker"]
         state = self.state("broker")
         acl = state / "acl"
-        _write_private(acl, acl_text(site, [DeviceId(device) for device in devices]))
+        rights = acl_text(site, [DeviceId(device) for device in devices])
+        if witness:
+            rights += f"\nuser {WITNESS}\ntopic read {ROOT}/#\n"
+        _write_private(acl, rights)
         credentials = self.pki / "broker"
         _write_private(
             self.broker_conf,
@@ -104,6 +113,10 @@ class Installation:
     @property
     def broker_conf(self) -> Path:
         return self.state("broker") / "mosquitto.conf"
+
+    @property
+    def site(self) -> SiteId:
+        return SiteId(self._read("site.toml")["site"]["id"])
 
     def state(self, name: str) -> Path:
         folder = self.root / "state" / name

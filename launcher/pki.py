@@ -39,10 +39,12 @@ class Identities:
     """Who gets a certificate: the hall's servers, the hub's client, and its machines."""
 
     devices: tuple[str, ...]
+    observers: tuple[str, ...] = ()
+    """Who may listen on the broker and say nothing: a rehearsal's witness."""
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (*_SERVERS, *self.devices)
+        return (*_SERVERS, *self.devices, *self.observers)
 
 
 COMMON_NAME = {"ops": "hub"}
