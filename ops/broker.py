@@ -21,7 +21,9 @@ HUB = "hub"
 RESERVED = frozenset({HUB, "hall", "affairs"})
 """Names with rights or topics of their own; no device may bear them."""
 
-_DROPPED = "$SYS/broker/publish/messages/dropped"
+DROPPED = "$SYS/broker/publish/messages/dropped"
+"""Where mosquitto tells how many messages it threw away; more than none is a fault of ours."""
+
 _ANY = DeviceId("+")
 _HEADROOM = 4096
 """Bytes beyond our own limit, so that ops sees, refuses and counts what is a little too large."""
@@ -44,7 +46,7 @@ def acl_text(site: SiteId, devices: Iterable[DeviceId]) -> str:
         _block(
             HUB,
             ("read", all_up(site)),
-            ("read", _DROPPED),
+            ("read", DROPPED),
             ("write", down),
             ("readwrite", state),
             ("readwrite", hall),

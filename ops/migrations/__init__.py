@@ -1,0 +1,1 @@
+"""Schema versions of the centre's database, run at start."""
