@@ -58,6 +58,10 @@ class TouchPanel:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the finger away."""
         self._link.close()
 
     def _point(self, kind: int, x: float, y: float) -> None:

@@ -117,7 +117,8 @@ def _look() -> list[Seen]:
 
     seen: list[Seen] = []
     try:
-        for application in xa11y.App.list():
+        applications: list[Any] = xa11y.App.list()  # xa11y's stubs shadow `list`
+        for application in applications:
             for window in application.children():
                 _collect(window, seen)
     except xa11y.XA11yError:
