@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -10,7 +9,7 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from affairs.middleware import BodyLimit, CrashGuard, problem_response
@@ -44,7 +43,6 @@ KEY_PATTERN = r"^[A-Za-z0-9._:-]{8,128}$"
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}$"
 SNAPSHOT_TYPE = "application/vnd.sqlite3"
 
-_KEY = re.compile(KEY_PATTERN)
 _WORDS = {
     400: "请求无法读取,或缺少防重复编号",
     403: "本机没有权限",
@@ -128,26 +126,16 @@ async def _listed_device(request: Request) -> str:
     return peer
 
 
-async def _idempotency_key(
-    key: Annotated[
-        str | None,
-        Header(
-            alias=IDEMPOTENCY_HEADER,
-            description="Names this one attempt of the citizen; repeat it when repeating.",
-            json_schema_extra={"pattern": KEY_PATTERN},
-        ),
-    ] = None,
-) -> str:
-    if key is None:
-        raise Refused(ProblemCode.KEY_MISSING)
-    if _KEY.fullmatch(key) is None:
-        raise Refused(ProblemCode.KEY_INVALID)
-    return key
-
-
 NodeParameter = Annotated[Node, Depends(_node)]
 Device = Annotated[str, Depends(_listed_device)]
-IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias=IDEMPOTENCY_HEADER,
+        pattern=KEY_PATTERN,
+        description="Names this one attempt of the citizen; repeat it when repeating.",
+    ),
+]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -191,14 +179,16 @@ async def _list_queue_services(node: NodeParameter) -> QueueServices:
     },
 )
 async def _issue_ticket(
-    wanted: TicketRequest, node: NodeParameter, device: Device, key: IdempotencyKey
-) -> JSONResponse:
+    wanted: TicketRequest,
+    node: NodeParameter,
+    device: Device,
+    key: IdempotencyKey,
+    response: Response,
+) -> TicketIssued:
     issued = await node.queue.issue(wanted, device=device, key=key)
-    return JSONResponse(
-        issued.model_dump(mode="json"),
-        200 if issued.again else 201,
-        {"Cache-Control": "no-store"},
-    )
+    response.status_code = 200 if issued.again else 201
+    response.headers["Cache-Control"] = "no-store"
+    return issued
 
 
 @_routes.get(
@@ -240,12 +230,14 @@ async def _get_catalogue_manifest(node: NodeParameter) -> CatalogueManifest:
         304: {"description": "与 If-None-Match 所示版本相同"},
         **_problems(),
     },
+    openapi_extra={
+        "parameters": [{"in": "header", "name": "If-None-Match", "schema": {"type": "string"}}]
+    },
 )
-async def _get_catalogue_snapshot(
-    node: NodeParameter, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+async def _get_catalogue_snapshot(request: Request, node: NodeParameter) -> Response:
     headers = {"ETag": node.publication.etag, "Cache-Control": "no-cache"}
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    asked = request.headers.get("if-none-match", "")
+    known = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
     if known & {node.publication.etag, "*"}:
         return Response(status_code=304, headers=headers)
     return FileResponse(node.publication.path, headers=headers, media_type=SNAPSHOT_TYPE)
@@ -260,8 +252,13 @@ async def _on_store_error(_request: Request, exc: Exception) -> Response:
     return problem_response(ProblemCode.STORE_UNAVAILABLE)
 
 
-async def _on_invalid(_request: Request, _exc: Exception) -> Response:
-    return problem_response(ProblemCode.REQUEST_INVALID)
+async def _on_invalid(_request: Request, exc: Exception) -> Response:
+    code = ProblemCode.REQUEST_INVALID
+    for error in cast("RequestValidationError", exc).errors():
+        if error["loc"] == ("header", IDEMPOTENCY_HEADER):
+            missing = error["type"] == "missing"
+            code = ProblemCode.KEY_MISSING if missing else ProblemCode.KEY_INVALID
+    return problem_response(code)
 
 
 async def _on_http_error(_request: Request, exc: Exception) -> Response:

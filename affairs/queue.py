@@ -151,7 +151,7 @@ class Queue:
         def work(connection: sa.Connection) -> dict[str, int]:
             rows = connection.execute(
                 sa.select(tickets.c.service, sa.func.count().label("waiting"))
-                .where(tickets.c.day == day, tickets.c.state == TicketState.WAITING)
+                .where(tickets.c.day == day, tickets.c.state == TicketState.WAITING.value)
                 .group_by(tickets.c.service)
             )
             return {row.service: row.waiting for row in rows}

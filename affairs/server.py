@@ -29,6 +29,8 @@ GRACE_S = 5
 """How long requests in flight may take when the process is asked to stop."""
 
 BACKLOG = 256
+KEEP_ALIVE_S = 30
+"""Longer than clients keep idle connections, so that none is closed under a new request."""
 
 
 def server_context(credentials: Path) -> ssl.SSLContext:
@@ -67,7 +69,7 @@ class PeerProtocol(H11Protocol):
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         name = peer_name(tls.getpeercert()) if tls is not None else ""
-        self.app = cast("Any", _with_peer(self.app, name))
+        self.app = cast("Any", with_peer(self.app, name))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # it stays in the log
         """What is no HTTP at all is answered with a problem too."""
@@ -82,7 +84,9 @@ class PeerProtocol(H11Protocol):
         self.transport.close()
 
 
-def _with_peer(app: Any, name: str) -> Callable[..., Any]:
+def with_peer(app: Any, name: str) -> Callable[..., Any]:
+    """The same application, told by the scope who asks."""
+
     async def named(scope: dict[str, Any], receive: object, send: object) -> None:
         scope.setdefault("extensions", {})[PEER] = name
         await app(scope, receive, send)
@@ -124,6 +128,7 @@ async def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config, ready)

@@ -21,7 +21,7 @@ from qrcode.constants import (
     ERROR_CORRECT_Q,
 )
 
-from drivers.sim.escpos_paper import Glyph, Paper
+from drivers.sim.escpos_paper import BLADE_DOTS, Glyph, Paper
 
 Dialect = Literal["generic", "epson", "basic"]
 """`generic` heeds every way to clear the buffer; `epson` heeds DLE ENQ 2 in an error only, as its
@@ -288,7 +288,8 @@ class Machine:
             self._put("□", 2)
             return 4
         try:
-            self._put(data[:2].decode("gb18030"), 2)
+            # GB18030 has two-byte characters beyond GBK that fonts in the field lack.
+            self._put(data[:2].decode("gbk"), 2)
         except UnicodeDecodeError:
             self._put("□", 2)
         return 2
@@ -447,7 +448,8 @@ class Machine:
         kind = _at(data, 2)
         self._flush()
         if kind in (65, 66):
-            self._paper.feed(_at(data, 3))
+            # Function B brings the last line to the blade by itself.
+            self._paper.feed(BLADE_DOTS + _at(data, 3))
         elif kind not in (0, 1, 48, 49):
             self._unknown(data[:3])
             return 3

@@ -181,7 +181,7 @@ class _Writer:
 
 def _gap(scale: int) -> int:
     """White between two lines, in dots."""
-    return 6 + 4 * scale
+    return 2 + 8 * scale
 
 
 def _pitch(scale: int) -> int:

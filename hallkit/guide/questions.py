@@ -150,8 +150,8 @@ def personal_list(
         _option(_question(state.questions, given.question), given.option) for given in state.answers
     ]
     wanted = set(item.base_materials).union(*(option.materials for option in chosen))
-    ours = set().union(*(option.steps for option in chosen))
-    conditional = {step for option in _options(item.questions) for step in option.steps}
+    ours = set[str]().union(*(option.steps for option in chosen))
+    ours.update(_everyones_steps(item))
     return PersonalList(
         item=item.catalog_code,
         plain_name=item.plain_name,
@@ -162,7 +162,7 @@ def personal_list(
             for material in item.materials
             if material.key in wanted
         ),
-        steps=tuple(step for step in item.steps if step in ours or step not in conditional),
+        steps=tuple(step for step in item.steps if step in ours),
         service=item.service,
         window=item.transact_addr,
         fee=item.fee_text,
@@ -224,9 +224,8 @@ def _verify_steps(item: Item) -> Iterator[Mistake]:
             where = f"questions.{question.key}.{option.key}.steps"
             yield from _unknown(where, option.steps, item.steps, "step")
             yield from _twice(where, option.steps)
-    conditional = {step for option in _options(item.questions) for step in option.steps}
-    if not [step for step in item.steps if step not in conditional]:
-        yield Mistake("steps", "no step is everyone's")
+    if not item.steps:
+        yield Mistake("steps", "there is none")
 
 
 def _verify_way(item: Item) -> Iterator[Mistake]:
@@ -256,6 +255,8 @@ def _verify_way(item: Item) -> Iterator[Mistake]:
             yield Mistake(f"questions.{key}", "comes back to itself")
         if key not in reached:
             yield Mistake(f"questions.{key}", "no answer leads here")
+    if not looping and not _everyones_steps(item) and _stepless(by_key, item.first_question):
+        yield Mistake("steps", "some answers lead to a list without steps")
 
 
 def _walk(
@@ -274,6 +275,21 @@ def _walk(
     for option in by_key[key].options:
         if option.next_question:
             _walk(by_key, option.next_question, (*way, key), reached, looping)
+
+
+def _stepless(by_key: Mapping[str, Question], key: str) -> bool:
+    """True if some way from here names no step."""
+    if key not in by_key:
+        return not key
+    return any(
+        not option.steps and _stepless(by_key, option.next_question)
+        for option in by_key[key].options
+    )
+
+
+def _everyones_steps(item: Item) -> tuple[str, ...]:
+    conditional = {step for option in _options(item.questions) for step in option.steps}
+    return tuple(step for step in item.steps if step not in conditional)
 
 
 def _longest(questions: tuple[Question, ...], at: str) -> int:

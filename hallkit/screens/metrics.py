@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QObject
-from PySide6.QtQml import QQmlEngine
-
 ENVIRONMENT_KEY = "HALLKIT_PX_PER_MM"
 DEFAULT_PX_PER_MM = 3.2
 """A 27-inch panel of 1080 by 1920 pixels, 81.6 to the inch."""
@@ -22,15 +19,6 @@ def px_per_mm(configured: float | None = None) -> float:
         message = f"{value} px/mm is no panel; expected {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g}"
         raise ValueError(message)
     return value
-
-
-def apply(engine: QQmlEngine, configured: float | None = None) -> None:
-    """Tell the engine's ScreenMetrics singleton the panel's pixel size."""
-    metrics = engine.singletonInstance("hallkit.screens.controls", "ScreenMetrics")
-    if not isinstance(metrics, QObject):
-        message = "hallkit.screens.controls is not on the engine's import path"
-        raise TypeError(message)
-    metrics.setProperty("pxPerMm", px_per_mm(configured))
 
 
 def _from_environment() -> float | None:

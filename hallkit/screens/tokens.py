@@ -1,12 +1,11 @@
 """The design tokens in the two technologies that draw: a QML singleton and CSS properties.
 
 `python -m hallkit.screens.tokens` writes the generated QML (`Tokens.qml` from `tokens.toml`,
-`IconSet.qml` from `icons/*.svg`); a test fails when it is stale.
+`IconSet.qml` from the files in `icons/`); a test fails when it is stale.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -16,9 +15,8 @@ HERE = Path(__file__).parent
 TOKENS_QML = HERE / "controls" / "Tokens.qml"
 ICONS_QML = HERE / "controls" / "IconSet.qml"
 
-_UNITS = {"type": "mm", "space": "mm", "motion": "ms"}
+_UNITS = {"type": "mm", "space": "mm", "size": "mm", "motion": "ms"}
 _UNITLESS = {("type", "large_factor"), ("type", "line_height")}
-_PATH = re.compile(r'<path d="([^"]+)"/>')
 
 Value = str | int | float
 Tokens = Mapping[str, Mapping[str, Value]]
@@ -31,13 +29,9 @@ def tokens() -> Tokens:
         return tomllib.load(file)
 
 
-@cache
-def icons() -> Mapping[str, str]:
-    """The stroke of each icon on a 24 by 24 grid, by name."""
-    strokes = {}
-    for file in sorted((HERE / "icons").glob("*.svg")):
-        strokes[file.stem] = " ".join(_PATH.findall(file.read_text(encoding="utf-8")))
-    return strokes
+def icons() -> list[str]:
+    """The names of the icons of the set."""
+    return sorted(file.stem for file in (HERE / "icons").glob("*.svg"))
 
 
 def css() -> str:
@@ -70,21 +64,16 @@ def tokens_qml() -> str:
 
 
 def icons_qml() -> str:
-    """The icons' strokes as a QML singleton."""
+    """The icons' names as a QML singleton."""
     lines = [
         "// Generated from icons/*.svg by `python -m hallkit.screens.tokens`.",
         "pragma Singleton",
         "import QtQuick",
         "",
         "QtObject {",
-        "    readonly property var strokes: ({",
-        *(f'        "{name}": "{stroke}",' for name, stroke in icons().items()),
-        "    })",
-        "",
-        "    // The stroke on a 24 by 24 grid; empty for a name that is not of the set.",
-        "    function stroke(name: string): string {",
-        '        return strokes[name] ?? "";',
-        "    }",
+        "    readonly property list<string> names: [",
+        ",\n".join(f'        "{name}"' for name in icons()),
+        "    ]",
         "}",
         "",
     ]

@@ -5,6 +5,7 @@ import QtQuick
 import QtQuick.Window
 import hallkit.screens.controls
 import kiosk.ui
+import "screens"
 
 Window {
     id: window
@@ -18,6 +19,9 @@ Window {
             return "";
         return Qt.resolvedUrl("screens/" + screen.charAt(0).toUpperCase() + screen.slice(1) + "Screen.qml");
     }
+
+    // What the page says of itself; a page may bring its own header.
+    readonly property bool ownHeader: (content.item as Page)?.ownHeader ?? false
 
     // A finger that taps twice must not hit what just slid under it.
     function act(action: var): void {
@@ -75,6 +79,7 @@ Window {
                 wide: window.wide
                 width: page.inner
                 x: window.margin
+                visible: !window.ownHeader
                 y: window.wide ? ScreenMetrics.unit : ScreenMetrics.margin
             }
 
@@ -84,7 +89,7 @@ Window {
                 height: actions.y - y - (actions.height > 0 ? ScreenMetrics.gutter : 0)
                 width: page.inner
                 x: window.margin
-                y: header.y + header.height + (window.wide ? ScreenMetrics.unit : ScreenMetrics.mm(8))
+                y: header.y + (window.ownHeader ? 0 : header.height + (window.wide ? ScreenMetrics.unit : ScreenMetrics.section))
 
                 Binding {
                     property: "enabled"

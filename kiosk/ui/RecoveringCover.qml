@@ -29,7 +29,7 @@ Item {
             height: message.height + 2 * ScreenMetrics.margin
             radius: ScreenMetrics.radius
             visible: cover.title !== ""
-            width: Math.min(parent.width - 2 * ScreenMetrics.margin, ScreenMetrics.mm(ScreenMetrics.large ? 360 : 300))
+            width: Math.min(parent.width - 2 * ScreenMetrics.margin, ScreenMetrics.dialog)
 
             Row {
                 id: message
@@ -41,8 +41,8 @@ Item {
 
                 Icon {
                     color: Tokens.primary
-                    name: "refresh"
-                    size: ScreenMetrics.mm(20)
+                    name: "retry"
+                    size: ScreenMetrics.mm(Tokens.sizeIconSymbol)
                 }
 
                 Column {
@@ -52,15 +52,15 @@ Item {
                     HallText {
                         size: ScreenMetrics.title
                         strong: true
-                        text: cover.title
+                        words: cover.title
                         width: parent.width
                         Accessible.role: Accessible.AlertMessage
                     }
 
                     HallText {
                         color: Tokens.muted
-                        text: cover.text
-                        visible: text !== ""
+                        words: cover.text
+                        visible: words !== ""
                         width: parent.width
                     }
                 }

@@ -21,8 +21,8 @@ from PySide6.QtGui import QFont, QFontInfo, QGuiApplication
 from PySide6.QtQml import QQmlApplicationEngine, QQmlComponent
 from PySide6.QtQuick import QQuickWindow
 
-from hallkit.screens import metrics
 from hallkit.screens.bus import BusClient
+from hallkit.screens.engine import new_engine
 from kiosk.ui.state import KioskView, ScreenWords
 
 FONT = "Noto Sans CJK SC"
@@ -31,7 +31,6 @@ EXIT_NO_WINDOW = 4
 PORTRAIT = (1080, 1920)
 
 HERE = Path(__file__).parent
-IMPORT_PATH = HERE.parent.parent
 
 
 def run(
@@ -58,8 +57,8 @@ def run(
     bus = BusClient(socket_path)
     words = ScreenWords(recovering_title, recovering_text, earlier, later)
     view = KioskView(bus.request, words)
-    engine = QQmlApplicationEngine()
-    window = load_window(engine, view, size=size, px_per_mm=px_per_mm)
+    engine = new_engine(px_per_mm)
+    window = load_window(engine, view, size=size)
     if window is None:
         return EXIT_NO_WINDOW
     process = _Process(bus, view, window, fullscreen=fullscreen)
@@ -90,11 +89,8 @@ def load_window(
     view: KioskView,
     *,
     size: tuple[int, int] = PORTRAIT,
-    px_per_mm: float | None = None,
 ) -> QQuickWindow | None:
     """The window of `Main.qml`, still hidden."""
-    engine.addImportPath(str(IMPORT_PATH))
-    metrics.apply(engine, px_per_mm)
     engine.setInitialProperties({"view": view, "width": size[0], "height": size[1]})
     engine.load(QUrl.fromLocalFile(str(HERE / "Main.qml")))
     roots = engine.rootObjects()
@@ -121,6 +117,7 @@ class _Process(QObject):
         self._window = window
         self._fullscreen = fullscreen
         self._announced = False
+        self._begun = False
         self._notifier: QSocketNotifier | None = None
         self._standby_line = b""
         bus.snapshot_received.connect(self._take_snapshot)
@@ -132,6 +129,7 @@ class _Process(QObject):
 
     def begin(self) -> None:
         """Show the window and connect."""
+        self._begun = True
         if self._fullscreen:
             self._window.showFullScreen()
         else:
@@ -139,7 +137,7 @@ class _Process(QObject):
         self._bus.start()
 
     def stand_by(self, descriptor: int) -> None:
-        """Wait, warm and hidden, for the line `go`."""
+        """Wait, warm and hidden, for the line `go`; end when its sender ends, then or later."""
         self._notifier = QSocketNotifier(descriptor, QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._read_standby)
         _say("warm")
@@ -149,14 +147,12 @@ class _Process(QObject):
         if notifier is None:
             return
         received = os.read(int(notifier.socket()), 256)
-        self._standby_line += received
-        if b"\n" in self._standby_line or not received:
+        if not received:
             notifier.setEnabled(False)
-            self._notifier = None
-            if self._standby_line.split(b"\n")[0].strip() == b"go":
-                self.begin()
-            else:
-                QCoreApplication.exit(0)
+            QCoreApplication.exit(0)
+        self._standby_line += received
+        if not self._begun and b"go\n" in self._standby_line:
+            self.begin()
 
     def _take_snapshot(self, data: Mapping[str, Any]) -> None:
         self._show(data.get("view"))

@@ -16,8 +16,8 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
 from PySide6.QtGui import QImage
-from PySide6.QtQml import QQmlApplicationEngine
 
+from hallkit.screens.engine import new_engine
 from kiosk.ui import app
 from kiosk.ui.state import NO_WORDS, KioskView, ScreenWords
 
@@ -40,8 +40,8 @@ def render(
         message = f"font {app.FONT!r} is not installed"
         raise RuntimeError(message)
     state = KioskView(_nobody, words)
-    engine = QQmlApplicationEngine()
-    window = app.load_window(engine, state, size=size, px_per_mm=px_per_mm)
+    engine = new_engine(px_per_mm)
+    window = app.load_window(engine, state, size=size)
     if window is None:
         message = "Main.qml does not load"
         raise RuntimeError(message)

@@ -177,6 +177,9 @@ class KioskView(QObject):
             self._typed = echoed
             self.typed_changed.emit()
 
+    def _paged(self) -> bool:
+        return int(self._view.get("pages", 1)) > 1
+
     def _seq(self) -> int:
         return int(self._view.get("seq", 0))
 
@@ -299,11 +302,11 @@ class KioskView(QObject):
 
     @Property(QVariantMap, notify=actions_changed)
     def previous(self) -> dict[str, Any]:
-        return self._map("previous")
+        return self._map("previous") if self._paged() else {}
 
     @Property(QVariantMap, notify=actions_changed)
     def next(self) -> dict[str, Any]:
-        return self._map("next")
+        return self._map("next") if self._paged() else {}
 
     @Property(QVariantMap, notify=actions_changed)
     def noneOfThese(self) -> dict[str, Any]:  # noqa: N802
@@ -342,7 +345,7 @@ class KioskView(QObject):
         return self._words.later
 
 
-_ACTIONS = ("primary", "secondary", "back", "previous", "next", "none_of_these")
+_ACTIONS = ("primary", "secondary", "back", "previous", "next", "pages", "none_of_these")
 _PLAIN = (
     "step_text",
     "title",

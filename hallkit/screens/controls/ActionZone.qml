@@ -12,10 +12,13 @@ Item {
     readonly property bool hasSecondary: secondary.id !== undefined
     readonly property bool hasBack: back.id !== undefined
     readonly property int gap: ScreenMetrics.gap
-    readonly property int buttonHeight: Math.max(ScreenMetrics.mm(ScreenMetrics.large ? 28 : 24), first.visible ? first.implicitHeight : 0, second.visible ? second.implicitHeight : 0, last.visible ? last.implicitHeight : 0)
+    readonly property int buttonHeight: Math.max(ScreenMetrics.button, hasPrimary ? first.implicitHeight : 0, hasSecondary ? second.implicitHeight : 0, hasBack ? last.implicitHeight : 0)
     readonly property int third: Math.floor((width - 2 * gap) / 3)
+    readonly property int backWidth: Math.max(third, Math.min(last.implicitWidth, Math.floor((width - gap) / 2)))
     // Two rows when three buttons don't fit in one.
     readonly property bool twoRows: !wide && hasPrimary && hasSecondary
+    readonly property int afterBack: hasBack ? backWidth + gap : 0
+    readonly property int afterSecond: afterBack + (hasSecondary ? second.width + gap : 0)
 
     signal activated(action: var)
 
@@ -30,7 +33,7 @@ Item {
         icon: zone.back.icon ?? ""
         label: zone.back.label ?? ""
         visible: zone.hasBack
-        width: zone.third
+        width: zone.backWidth
         y: zone.twoRows ? zone.buttonHeight + zone.gap : 0
 
         onActivated: zone.activated(zone.back)
@@ -46,7 +49,7 @@ Item {
         label: zone.secondary.label ?? ""
         visible: zone.hasSecondary
         width: zone.hasPrimary && zone.wide ? zone.third : zone.width - x
-        x: zone.hasBack ? zone.third + zone.gap : 0
+        x: zone.afterBack
         y: last.y
 
         onActivated: zone.activated(zone.secondary)
@@ -63,12 +66,7 @@ Item {
         label: zone.primary.label ?? ""
         visible: zone.hasPrimary
         width: zone.width - x
-        x: {
-            if (zone.twoRows)
-                return 0;
-            const before = (zone.hasBack ? 1 : 0) + (zone.hasSecondary ? 1 : 0);
-            return before * (zone.third + zone.gap);
-        }
+        x: zone.twoRows ? 0 : zone.afterSecond
 
         onActivated: zone.activated(zone.primary)
     }

@@ -6,6 +6,7 @@ Rectangle {
 
     property string text
     property string tone: "plain"
+    property int textSize: ScreenMetrics.caption
     readonly property var looks: ({
             "plain": [Tokens.primary, Tokens.primaryTint, ""],
             "done": [Tokens.done, Tokens.doneTint, "check"],
@@ -15,16 +16,16 @@ Rectangle {
     readonly property var look: looks[tone] ?? looks.plain
 
     color: look[1]
-    implicitHeight: visible ? word.implicitHeight + 2 * ScreenMetrics.mm(0.8) : 0
-    implicitWidth: visible ? row.width + 2 * ScreenMetrics.mm(3) : 0
-    radius: ScreenMetrics.mm(2)
+    implicitHeight: visible ? word.implicitHeight + 2 * ScreenMetrics.hair : 0
+    implicitWidth: visible ? row.width + 2 * ScreenMetrics.snug : 0
+    radius: ScreenMetrics.tight
     visible: text !== ""
 
     Row {
         id: row
 
         anchors.centerIn: parent
-        spacing: ScreenMetrics.mm(1.5)
+        spacing: ScreenMetrics.hair
 
         Icon {
             anchors.verticalCenter: parent.verticalCenter
@@ -39,10 +40,10 @@ Rectangle {
 
             objectName: "badge"
             color: badge.look[0]
-            size: ScreenMetrics.caption
+            size: badge.textSize
             spoken: false
             strong: true
-            text: badge.text
+            words: badge.text
             wrapMode: Text.NoWrap
         }
     }

@@ -1,4 +1,4 @@
-// A choice is a whole card. `tile`: icon above the words, for the entrances of the home screen.
+// A choice is a whole card. `hero`: the first entrance of the home screen, filled.
 import QtQuick
 
 Pressable {
@@ -7,54 +7,56 @@ Pressable {
     property string icon
     property string badge
     property string badgeTone: "plain"
-    property bool tile: false
-    property bool chevron: true
-    property int titleSize: tile ? ScreenMetrics.title : ScreenMetrics.lead
-    readonly property int padding: ScreenMetrics.gutter
-    readonly property int between: ScreenMetrics.mm(tile ? 5 : 4)
-    readonly property int wordsHeight: words.height
-    readonly property color inkColor: enabled ? Tokens.ink : Tokens.muted
+    property bool hero: false
+    property bool roomy: false
+    readonly property int padding: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
+    readonly property int between: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
+    readonly property int titleSize: hero ? ScreenMetrics.display : roomy ? ScreenMetrics.title : ScreenMetrics.lead
+    readonly property color inkColor: !enabled ? Tokens.muted : hero ? Tokens.inverse : Tokens.ink
+    readonly property color iconColor: !enabled ? Tokens.muted : hero ? Tokens.inverse : Tokens.primary
+
+    implicitHeight: Math.max(ScreenMetrics.target, Math.max(symbol.implicitHeight, texts.height) + 2 * (hero ? padding : ScreenMetrics.unit))
 
     // A screen reader hears the badge with the detail.
     Accessible.description: [badge, detail].filter(part => part !== "").join(", ")
 
-    implicitHeight: {
-        const inner = tile ? Math.max(symbol.implicitHeight, tag.implicitHeight) + between + words.height : Math.max(symbol.implicitHeight, words.height);
-        return Math.max(ScreenMetrics.target, inner + 2 * (tile ? padding : ScreenMetrics.mm(4)));
-    }
-
     Rectangle {
         anchors.fill: parent
-        border.color: card.down ? Tokens.primary : card.enabled ? Tokens.edge : Tokens.line
+        border.color: !card.enabled ? Tokens.line : card.hero ? color : card.down ? Tokens.primary : Tokens.edge
         border.width: ScreenMetrics.border
-        color: !card.enabled ? Tokens.paper : card.down ? Tokens.primaryTint : Tokens.surface
+        color: {
+            if (!card.enabled)
+                return Tokens.paper;
+            if (card.hero)
+                return card.down ? Tokens.primaryPressed : Tokens.primary;
+            return card.down ? Tokens.primaryTint : Tokens.surface;
+        }
         radius: card.cornerRadius
     }
 
     Icon {
         id: symbol
 
-        color: card.enabled ? Tokens.primary : Tokens.muted
+        color: card.iconColor
         name: card.icon
-        size: Math.round(ScreenMetrics.mm(card.tile ? 22 : 13) * (ScreenMetrics.large ? 1.2 : 1))
-        weight: card.tile ? 1.5 : 1.8
+        size: ScreenMetrics.mm(card.hero ? Tokens.sizeIconHero : card.roomy ? Tokens.sizeIconRoomy : Tokens.sizeIconCard)
         x: card.padding
-        y: card.tile ? card.padding : (card.height - height) / 2
+        y: (card.height - height) / 2
     }
 
     Column {
-        id: words
+        id: texts
 
-        readonly property int start: card.tile ? card.padding : card.padding + (symbol.drawn ? symbol.size + card.between : 0)
-        readonly property int end: card.tile ? card.padding : card.padding + (arrow.visible ? arrow.size + card.between : 0)
+        readonly property int start: card.padding + (symbol.drawn ? symbol.size + card.between : 0)
+        readonly property int end: card.padding + (arrow.drawn ? arrow.size + card.between : 0)
 
-        spacing: ScreenMetrics.mm(1)
+        spacing: card.hero || card.roomy ? ScreenMetrics.tight : 0
         width: card.width - start - end
         x: start
-        y: card.tile ? card.height - height - card.padding : (card.height - height) / 2
+        y: (card.height - height) / 2
 
         Flow {
-            spacing: ScreenMetrics.mm(3)
+            spacing: ScreenMetrics.unit
             width: parent.width
 
             HallText {
@@ -63,20 +65,21 @@ Pressable {
                 size: card.titleSize
                 spoken: false
                 strong: true
-                text: card.label
                 width: Math.min(implicitWidth, parent.width)
+                words: card.label
             }
 
             Item {
-                height: card.tile ? 0 : Math.round(card.titleSize * Tokens.typeLineHeight)
-                visible: !card.tile && card.badge !== ""
-                width: sideTag.width
+                height: ScreenMetrics.lineOf(card.titleSize)
+                visible: tag.visible
+                width: tag.implicitWidth
 
                 Badge {
-                    id: sideTag
+                    id: tag
 
                     anchors.verticalCenter: parent.verticalCenter
-                    text: card.tile ? "" : card.badge
+                    text: card.badge
+                    textSize: card.roomy ? ScreenMetrics.body : ScreenMetrics.caption
                     tone: card.badgeTone
                 }
             }
@@ -84,22 +87,13 @@ Pressable {
 
         HallText {
             objectName: "detail"
-            color: Tokens.muted
+            color: !card.enabled || !card.hero ? Tokens.muted : Tokens.inverseMuted
+            size: card.hero || card.roomy ? ScreenMetrics.lead : ScreenMetrics.body
             spoken: false
-            text: card.detail
-            visible: text !== ""
+            visible: words !== ""
             width: parent.width
+            words: card.detail
         }
-    }
-
-    Badge {
-        id: tag
-
-        anchors.right: parent.right
-        anchors.rightMargin: card.padding
-        text: card.tile ? card.badge : ""
-        tone: card.badgeTone
-        y: card.padding
     }
 
     Icon {
@@ -108,8 +102,8 @@ Pressable {
         anchors.right: parent.right
         anchors.rightMargin: card.padding
         anchors.verticalCenter: parent.verticalCenter
-        color: Tokens.primary
-        name: card.chevron && card.enabled && !card.tile ? "right" : ""
-        size: ScreenMetrics.mm(9)
+        color: card.iconColor
+        name: card.enabled ? "right" : ""
+        size: ScreenMetrics.mm(Tokens.sizeChevron)
     }
 }

@@ -6,14 +6,14 @@ Item {
 
     required property var choices
     property int columns: 1
-    property bool tile: false
-    property int largestCard: ScreenMetrics.mm(tile ? 120 : 56)
-    property int titleSize: tile ? ScreenMetrics.title : ScreenMetrics.lead
-    readonly property int gap: tile ? ScreenMetrics.gutter : ScreenMetrics.gap
+    property int mostPerCard: ScreenMetrics.mm(Tokens.sizeCardMost)
+    // Larger words where all cards have room for them.
+    property bool roomy: false
+    readonly property int gap: ScreenMetrics.gap
     readonly property int rows: Math.ceil(cards.count / columns)
-    property int tallest: 0
-    readonly property int cardHeight: Math.max(tallest, Math.min(largestCard, Math.floor((height + gap) / Math.max(1, rows)) - gap))
+    readonly property int cardHeight: Math.max(tallest, Math.min(mostPerCard, Math.floor((height + gap) / Math.max(1, rows)) - gap))
     readonly property int cardWidth: Math.floor((width + gap) / columns) - gap
+    property int tallest: 0
 
     signal chosen(value: string)
 
@@ -24,7 +24,7 @@ Item {
         tallest = most;
     }
 
-    implicitHeight: rows * (tallest + gap) - gap
+    implicitHeight: Math.max(0, rows * (tallest + gap) - gap)
 
     Repeater {
         id: cards
@@ -43,8 +43,7 @@ Item {
             height: grid.cardHeight
             icon: modelData.icon ?? ""
             label: modelData.title
-            tile: grid.tile
-            titleSize: grid.titleSize
+            roomy: grid.roomy
             width: grid.cardWidth
             x: index % grid.columns * (grid.cardWidth + grid.gap)
             y: Math.floor(index / grid.columns) * (grid.cardHeight + grid.gap)

@@ -5,34 +5,11 @@ Rectangle {
     id: dialog
 
     required property var countdown
-    readonly property bool open: countdown.text !== undefined
-    // Counts on by itself between two views of the service.
-    property int secondsLeft: 0
 
     signal activated(action: var)
 
-    function begin(): void {
-        secondsLeft = countdown.seconds_left ?? 0;
-        if (open)
-            tick.restart();
-        else
-            tick.stop();
-    }
-
     color: Tokens.scrim
-    visible: open
-
-    Component.onCompleted: begin()
-    onCountdownChanged: begin()
-
-    Timer {
-        id: tick
-
-        interval: 1000
-        repeat: true
-
-        onTriggered: dialog.secondsLeft = Math.max(0, dialog.secondsLeft - 1)
-    }
+    visible: countdown.text !== undefined
 
     // Nothing behind the question can be touched.
     MultiPointTouchArea {
@@ -45,7 +22,7 @@ Rectangle {
         color: Tokens.surface
         height: body.height + 2 * ScreenMetrics.margin
         radius: ScreenMetrics.radius
-        width: Math.min(parent.width - 2 * ScreenMetrics.margin, ScreenMetrics.mm(ScreenMetrics.large ? 360 : 300))
+        width: Math.min(parent.width - 2 * ScreenMetrics.margin, ScreenMetrics.dialog)
 
         Column {
             id: body
@@ -59,22 +36,22 @@ Rectangle {
                 objectName: "countdownText"
                 size: ScreenMetrics.title
                 strong: true
-                text: dialog.countdown.text ?? ""
                 width: parent.width
+                words: dialog.countdown.text ?? ""
+
                 Accessible.role: Accessible.AlertMessage
             }
 
             HallText {
                 objectName: "seconds"
                 color: Tokens.primary
-                size: ScreenMetrics.mm(40)
+                size: ScreenMetrics.mm(Tokens.typeNumeral)
+                spoken: false
                 strong: true
-                text: dialog.secondsLeft
+                words: dialog.countdown.seconds_left ?? ""
             }
 
             ActionZone {
-                id: answers
-
                 back: dialog.countdown.leave ?? ({})
                 height: implicitHeight
                 primary: dialog.countdown.stay ?? ({})

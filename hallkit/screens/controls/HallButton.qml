@@ -5,20 +5,19 @@ Pressable {
     id: button
 
     property string icon
+    property bool iconLast: false
     property string kind: "secondary"
     property int textSize: ScreenMetrics.lead
     property bool stacked: false
     readonly property bool primary: kind === "primary"
     readonly property color inkColor: !enabled ? Tokens.muted : primary ? Tokens.inverse : Tokens.primary
-    readonly property int padding: kind === "quiet" ? ScreenMetrics.mm(2) : ScreenMetrics.gutter
-    readonly property int between: ScreenMetrics.mm(stacked ? 1 : 3)
+    readonly property int padding: kind === "quiet" ? ScreenMetrics.tight : ScreenMetrics.gutter
+    readonly property int between: stacked ? ScreenMetrics.hair : ScreenMetrics.snug
 
-    implicitHeight: Math.max(ScreenMetrics.target, content.height + 2 * ScreenMetrics.mm(2))
-    implicitWidth: content.wishedWidth + 2 * padding
+    implicitHeight: Math.max(ScreenMetrics.target, content.height + 2 * ScreenMetrics.tight)
+    implicitWidth: content.wished + 2 * padding
 
     Rectangle {
-        id: face
-
         anchors.fill: parent
         border.color: !button.enabled ? Tokens.line : button.primary ? color : Tokens.primary
         border.width: button.kind === "quiet" ? 0 : ScreenMetrics.border
@@ -37,12 +36,12 @@ Pressable {
     Item {
         id: content
 
-        readonly property int besides: symbol.drawn && !button.stacked ? symbol.size + button.between : 0
-        readonly property real wishedWidth: Math.max(caption.implicitWidth, button.stacked ? symbol.implicitWidth : 0) + besides
+        readonly property int beside: symbol.drawn && !button.stacked ? symbol.size + (button.label === "" ? 0 : button.between) : 0
+        readonly property real wished: Math.ceil(Math.max(caption.implicitWidth, button.stacked ? symbol.implicitWidth : 0)) + beside
 
         anchors.centerIn: parent
         height: button.stacked ? symbol.implicitHeight + button.between + caption.height : Math.max(symbol.implicitHeight, caption.height)
-        width: caption.width + besides
+        width: (button.label === "" ? 0 : caption.width) + beside
 
         Icon {
             id: symbol
@@ -50,7 +49,7 @@ Pressable {
             color: button.inkColor
             name: button.icon
             size: Math.round(button.textSize * 1.1)
-            x: button.stacked ? (content.width - width) / 2 : 0
+            x: button.stacked ? (content.width - width) / 2 : button.iconLast ? content.width - width : 0
             y: button.stacked ? 0 : (content.height - height) / 2
         }
 
@@ -59,14 +58,14 @@ Pressable {
 
             objectName: "caption"
             color: button.inkColor
-            horizontalAlignment: button.stacked || lineCount > 1 ? Text.AlignHCenter : Text.AlignLeft
+            horizontalAlignment: lineCount > 1 ? Text.AlignHCenter : Text.AlignLeft
             size: button.textSize
             spoken: false
             strong: button.kind !== "quiet"
-            text: button.label
-            width: Math.min(implicitWidth, button.width - 2 * button.padding - content.besides)
-            x: content.besides
-            y: content.height - height - (button.stacked ? 0 : (content.height - height) / 2)
+            width: Math.min(Math.ceil(implicitWidth), button.width - 2 * button.padding - content.beside)
+            words: button.label
+            x: button.stacked || button.iconLast ? 0 : content.beside
+            y: button.stacked ? content.height - height : (content.height - height) / 2
         }
     }
 }

@@ -1,14 +1,16 @@
-// The same help in the same place on every screen.
+// The same help in the same place on every screen: filled from the right, so that a button which
+// only some screens have moves none of the others.
 import QtQuick
 
 Rectangle {
     id: band
 
     required property var actions
-    readonly property int gap: ScreenMetrics.gap
-    readonly property int cell: Math.floor((width - 2 * ScreenMetrics.margin + gap) / Math.max(1, buttons.count)) - gap
-    property int tallest: ScreenMetrics.target
     property bool stacked: false
+    readonly property int gap: ScreenMetrics.gap
+    readonly property int cells: Math.max(3, buttons.count)
+    readonly property int cell: Math.floor((width - 2 * ScreenMetrics.margin + gap) / cells) - gap
+    property int tallest: 0
 
     signal activated(action: var)
 
@@ -20,7 +22,7 @@ Rectangle {
     }
 
     color: Tokens.surface
-    implicitHeight: buttons.count === 0 ? 0 : tallest + 2 * ScreenMetrics.mm(4)
+    implicitHeight: buttons.count === 0 ? 0 : tallest + 2 * ScreenMetrics.snug
 
     Rectangle {
         color: Tokens.line
@@ -46,8 +48,8 @@ Rectangle {
             stacked: band.stacked
             textSize: ScreenMetrics.body
             width: band.cell
-            x: ScreenMetrics.margin + index * (band.cell + band.gap)
-            y: ScreenMetrics.mm(4)
+            x: band.width - ScreenMetrics.margin - (buttons.count - index) * (band.cell + band.gap) + band.gap
+            y: ScreenMetrics.snug
 
             onActivated: band.activated(modelData)
             onImplicitHeightChanged: band.measure()

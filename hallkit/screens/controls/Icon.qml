@@ -1,38 +1,25 @@
-// An icon of the set, stroked in any colour. A name that is not of the set draws nothing.
+// An icon of the set in any colour. A name that is not of the set draws nothing.
 import QtQuick
-import QtQuick.Shapes
 
 Item {
     id: icon
 
     property string name
-    property int size: ScreenMetrics.mm(10) * ScreenMetrics.typeScale
+    property int size: ScreenMetrics.mm(Tokens.sizeIcon)
     property color color: Tokens.ink
-    // Two of the grid's 24 units, as the set is drawn.
+    // Of the stroke, on a grid of 24.
     property real weight: 2
-    readonly property bool drawn: IconSet.stroke(name) !== ""
+    readonly property bool drawn: IconSet.names.includes(name)
 
     implicitHeight: drawn ? size : 0
     implicitWidth: drawn ? size : 0
     visible: drawn
 
-    Shape {
-        height: 24
-        scale: icon.size / height
-        transformOrigin: Item.TopLeft
-        visible: icon.drawn
-        width: 24
+    Image {
+        readonly property string rgb: icon.color.toString().slice(-6)
 
-        ShapePath {
-            capStyle: ShapePath.RoundCap
-            fillColor: "transparent"
-            joinStyle: ShapePath.RoundJoin
-            strokeColor: icon.color
-            strokeWidth: icon.weight
-
-            PathSvg {
-                path: IconSet.stroke(icon.name)
-            }
-        }
+        source: icon.drawn ? "image://icons/" + [icon.name, rgb, icon.weight].join("/") : ""
+        sourceSize.height: icon.size
+        sourceSize.width: icon.size
     }
 }

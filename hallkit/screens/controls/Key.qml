@@ -6,9 +6,10 @@ Pressable {
 
     property string icon
     property bool capitals: true
-    property int textSize: ScreenMetrics.mm(ScreenMetrics.large ? 14 : 12)
+    property int textSize: ScreenMetrics.mm(Tokens.sizeKeyLetter)
+    readonly property bool iconFits: symbol.size + ScreenMetrics.tight + caption.implicitWidth + 2 * ScreenMetrics.snug <= width
 
-    cornerRadius: ScreenMetrics.mm(3)
+    cornerRadius: ScreenMetrics.radiusSmall
 
     Rectangle {
         anchors.fill: parent
@@ -20,13 +21,15 @@ Pressable {
 
     Row {
         anchors.centerIn: parent
-        spacing: ScreenMetrics.mm(2)
+        spacing: ScreenMetrics.tight
 
         Icon {
+            id: symbol
+
             anchors.verticalCenter: parent.verticalCenter
             color: caption.color
-            name: key.icon
-            size: Math.round(caption.size * 1.05)
+            name: key.iconFits ? key.icon : ""
+            size: caption.size
         }
 
         HallText {
@@ -38,7 +41,7 @@ Pressable {
             size: key.textSize
             spoken: false
             strong: true
-            text: key.label
+            words: key.label
             wrapMode: Text.NoWrap
         }
     }

@@ -9,7 +9,7 @@ Item {
     property string deleteLabel
     property string clearLabel
     property bool canErase: true
-    property int keyHeight: ScreenMetrics.mm(ScreenMetrics.large ? 28 : 25)
+    property int keyHeight: ScreenMetrics.mm(Tokens.sizeKey)
     readonly property int gap: ScreenMetrics.gap
     readonly property int perRow: Math.max(1, ...keys.map(row => row.length))
     readonly property real keyWidth: (width + gap) / perRow - gap

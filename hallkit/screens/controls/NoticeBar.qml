@@ -16,17 +16,17 @@ Rectangle {
             "fault": [Tokens.fault, Tokens.faultTint, "fault"]
         })
     readonly property var look: looks[tone] ?? looks.plain
-    readonly property int padding: ScreenMetrics.mm(4)
+    readonly property int padding: ScreenMetrics.unit
 
     color: look[1]
-    implicitHeight: visible ? words.height + 2 * padding : 0
+    implicitHeight: visible ? texts.height + 2 * padding : 0
     radius: square ? 0 : ScreenMetrics.radius
     visible: text !== ""
 
     Rectangle {
         color: bar.look[0]
         height: parent.height - 2 * parent.radius
-        width: ScreenMetrics.mm(1.6)
+        width: ScreenMetrics.mm(Tokens.spaceStripe)
         y: parent.radius
     }
 
@@ -37,15 +37,15 @@ Rectangle {
         name: bar.look[2]
         size: Math.round(bar.textSize * 1.25)
         x: bar.square ? ScreenMetrics.margin : ScreenMetrics.gutter
-        y: bar.padding + (Math.round(bar.textSize * Tokens.typeLineHeight) - size) / 2
+        y: bar.padding + (ScreenMetrics.lineOf(bar.textSize) - size) / 2
     }
 
     Column {
-        id: words
+        id: texts
 
-        spacing: ScreenMetrics.mm(1)
+        spacing: ScreenMetrics.hair
         width: bar.width - x - symbol.x
-        x: symbol.x + symbol.size + ScreenMetrics.mm(4)
+        x: symbol.x + symbol.size + ScreenMetrics.unit
         y: bar.padding
 
         HallText {
@@ -53,15 +53,15 @@ Rectangle {
             color: bar.look[0]
             size: bar.textSize
             strong: true
-            text: bar.text
+            words: bar.text
             width: parent.width
         }
 
         HallText {
             objectName: "noticeDetail"
             size: bar.square ? ScreenMetrics.caption : ScreenMetrics.body
-            text: bar.detail
-            visible: text !== ""
+            words: bar.detail
+            visible: words !== ""
             width: parent.width
         }
     }

@@ -9,7 +9,7 @@ Item {
     property string text
     readonly property bool hasPrevious: previous.id !== undefined
     readonly property bool hasNext: next.id !== undefined
-    readonly property int cell: Math.floor((width - 2 * ScreenMetrics.gap) / 3)
+    readonly property int cell: Math.max(before.implicitWidth, after.implicitWidth, Math.floor(width * 0.28))
 
     signal activated(action: var)
 
@@ -34,10 +34,8 @@ Item {
         objectName: "pagerText"
         anchors.centerIn: parent
         horizontalAlignment: Text.AlignHCenter
-        size: ScreenMetrics.lead
-        strong: true
-        text: pager.text
-        width: pager.cell
+        width: pager.width - 2 * pager.cell - 2 * ScreenMetrics.unit
+        words: pager.text
     }
 
     HallButton {
@@ -48,6 +46,7 @@ Item {
         enabled: pager.next.enabled ?? true
         height: pager.height
         icon: pager.next.icon || "right"
+        iconLast: true
         label: pager.next.label ?? ""
         visible: pager.hasNext
         width: pager.cell

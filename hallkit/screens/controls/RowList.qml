@@ -6,7 +6,9 @@ Rectangle {
 
     required property var rows
     property bool summary: false
-    property int largestRow: ScreenMetrics.mm(summary ? 34 : 30)
+    // Larger words where there is room.
+    property bool roomy: false
+    property int largestRow: ScreenMetrics.mm(roomy ? Tokens.sizeFactRoomyMost : summary ? Tokens.sizeFactMost : Tokens.sizeRowMost)
     property int available: 0
     readonly property alias naturalHeight: lines.naturalHeight
     readonly property int spare: Math.max(0, available - naturalHeight)
@@ -53,8 +55,8 @@ Rectangle {
         required property var modelData
         required property int index
         readonly property string tone: modelData.tone ?? "plain"
-        readonly property int padding: ScreenMetrics.mm(3)
-        readonly property int natural: Math.max(ScreenMetrics.mm(list.summary ? 22 : 18), words.height + 2 * padding)
+        readonly property int padding: ScreenMetrics.snug
+        readonly property int natural: Math.max(ScreenMetrics.mm(list.summary ? Tokens.sizeFactLeast : Tokens.sizeRowLeast), texts.height + 2 * padding)
         readonly property int side: ScreenMetrics.gutter
 
         height: Math.max(natural, Math.min(list.largestRow, natural + lines.each))
@@ -71,10 +73,10 @@ Rectangle {
         }
 
         Column {
-            id: words
+            id: texts
 
             spacing: 0
-            width: parent.width - 2 * line.side - (mark.visible ? mark.implicitWidth + ScreenMetrics.mm(4) : 0)
+            width: parent.width - 2 * line.side - (mark.visible ? mark.implicitWidth + ScreenMetrics.unit : 0)
             x: line.side
             y: (line.height - height) / 2
 
@@ -87,30 +89,31 @@ Rectangle {
 
                     objectName: "rowLabel"
                     color: list.summary ? Tokens.muted : Tokens.ink
-                    size: list.summary ? ScreenMetrics.body : ScreenMetrics.lead
-                    text: line.modelData.label
+                    size: list.summary && !list.roomy ? ScreenMetrics.body : ScreenMetrics.lead
+                    words: line.modelData.label
                     width: value.visible ? list.labelColumn : parent.width
-                    y: value.visible ? Math.max(0, (Math.round(value.size * Tokens.typeLineHeight) - Math.round(size * Tokens.typeLineHeight)) / 2) : 0
+                    y: value.visible ? Math.max(0, (ScreenMetrics.lineOf(value.size) - ScreenMetrics.lineOf(size)) / 2) : 0
                 }
 
                 HallText {
                     id: value
 
                     objectName: "rowValue"
-                    size: ScreenMetrics.lead
+                    size: list.roomy ? ScreenMetrics.title : ScreenMetrics.lead
                     strong: true
-                    text: line.modelData.value ?? ""
-                    visible: text !== ""
+                    words: line.modelData.value ?? ""
+                    visible: words !== ""
                     width: parent.width - x
-                    x: list.labelColumn + ScreenMetrics.mm(4)
+                    x: list.labelColumn + ScreenMetrics.unit
                 }
             }
 
             HallText {
                 objectName: "rowDetail"
                 color: Tokens.muted
-                text: line.modelData.detail ?? ""
-                visible: text !== ""
+                size: list.roomy ? ScreenMetrics.lead : ScreenMetrics.body
+                words: line.modelData.detail ?? ""
+                visible: words !== ""
                 width: parent.width - x
                 x: value.visible ? value.x : 0
             }

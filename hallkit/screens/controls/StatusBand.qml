@@ -17,17 +17,17 @@ Item {
     Rectangle {
         id: face
 
-        readonly property int padding: ScreenMetrics.mm(band.wide ? 4 : 7)
+        readonly property int padding: (band.wide ? ScreenMetrics.unit : ScreenMetrics.gutter)
 
         color: Tokens.primary
-        height: words.height + 2 * padding
+        height: line.height + 2 * padding
         width: band.width
 
         Item {
-            id: words
+            id: line
 
             readonly property bool oneLine: hall.implicitWidth + waits.implicitWidth + clock.implicitWidth + 2 * ScreenMetrics.margin <= width
-            readonly property int waitsTop: Math.max(hall.height, clock.height) + ScreenMetrics.mm(1)
+            readonly property int waitsTop: Math.max(hall.height, clock.height) + ScreenMetrics.hair
 
             height: oneLine || band.waitsText === "" ? Math.max(hall.height, clock.height) : waitsTop + waits.height
             width: parent.width - 2 * ScreenMetrics.margin
@@ -41,8 +41,8 @@ Item {
                 color: Tokens.inverse
                 size: ScreenMetrics.lead
                 strong: true
-                text: band.hallName
-                width: Math.min(implicitWidth, words.width - clock.implicitWidth - ScreenMetrics.gutter)
+                words: band.hallName
+                width: Math.min(implicitWidth, line.width - clock.implicitWidth - ScreenMetrics.gutter)
             }
 
             HallText {
@@ -52,7 +52,7 @@ Item {
                 anchors.right: parent.right
                 color: Tokens.inverse
                 size: ScreenMetrics.lead
-                text: band.timeText
+                words: band.timeText
                 wrapMode: Text.NoWrap
             }
 
@@ -61,11 +61,11 @@ Item {
 
                 objectName: "waitsText"
                 color: Tokens.inverseMuted
-                horizontalAlignment: words.oneLine ? Text.AlignRight : Text.AlignLeft
-                text: band.waitsText
-                width: words.oneLine ? implicitWidth : words.width
-                x: words.oneLine ? words.width - clock.implicitWidth - implicitWidth - ScreenMetrics.margin : 0
-                y: words.oneLine ? (hall.height - height) / 2 : words.waitsTop
+                horizontalAlignment: line.oneLine ? Text.AlignRight : Text.AlignLeft
+                words: band.waitsText
+                width: line.oneLine ? implicitWidth : line.width
+                x: line.oneLine ? line.width - clock.implicitWidth - implicitWidth - ScreenMetrics.margin : 0
+                y: line.oneLine ? (hall.height - height) / 2 : line.waitsTop
             }
         }
     }

@@ -9,14 +9,14 @@ Column {
     property string why
     property bool wide: false
 
-    spacing: ScreenMetrics.mm(1)
+    spacing: header.wide ? 0 : ScreenMetrics.tight
 
     HallText {
         objectName: "step"
         color: Tokens.primary
         strong: true
-        text: header.step
-        visible: text !== ""
+        words: header.step
+        visible: words !== ""
         width: parent.width
     }
 
@@ -24,8 +24,8 @@ Column {
         objectName: "title"
         size: ScreenMetrics.title
         strong: true
-        text: header.title
-        visible: text !== ""
+        words: header.title
+        visible: words !== ""
         width: parent.width
         Accessible.role: Accessible.Heading
     }
@@ -33,8 +33,9 @@ Column {
     HallText {
         objectName: "why"
         color: Tokens.muted
-        text: header.why
-        visible: text !== ""
+        size: header.wide || ScreenMetrics.large ? ScreenMetrics.body : ScreenMetrics.lead
+        words: header.why
+        visible: words !== ""
         width: parent.width
     }
 }

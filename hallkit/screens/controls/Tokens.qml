@@ -27,23 +27,56 @@ QtObject {
     readonly property real typeLead: 11
     readonly property real typeTitle: 15
     readonly property real typeDisplay: 24
+    readonly property real typeNumeral: 40
+    readonly property real typeTicket: 90
     readonly property real typeLargeFactor: 1.45
     readonly property real typeLineHeight: 1.4
     readonly property string fontFamily: "Noto Sans CJK SC"
     readonly property int fontRegular: 400
     readonly property int fontMedium: 500
     readonly property int fontBold: 700
+    readonly property real spaceHair: 1
+    readonly property real spaceTight: 2
+    readonly property real spaceSnug: 3
     readonly property real spaceUnit: 4
-    readonly property real spaceMargin: 12
     readonly property real spaceGutter: 6
+    readonly property real spaceSection: 8
+    readonly property real spaceMargin: 12
     readonly property real spaceGap: 4
     readonly property real spaceTarget: 20
     readonly property real spaceTargetLarge: 25
     readonly property real spaceRadius: 5
+    readonly property real spaceRadiusSmall: 3
     readonly property real spaceBorder: 0.6
+    readonly property real spaceStripe: 1.6
+    readonly property real spaceCaret: 1
     readonly property real spaceFocusRing: 1.2
     readonly property real spaceReachSlack: 1.4
     readonly property real spaceSlip: 10
+    readonly property real sizeButton: 24
+    readonly property real sizeButtonLarge: 28
+    readonly property real sizeKey: 30
+    readonly property real sizeKeyWidePanel: 25
+    readonly property real sizeKeyLetter: 13
+    readonly property real sizeField: 26
+    readonly property real sizeIcon: 10
+    readonly property real sizeIconCard: 14
+    readonly property real sizeIconRoomy: 18
+    readonly property real sizeIconHero: 24
+    readonly property real sizeIconSymbol: 24
+    readonly property real sizeChevron: 9
+    readonly property real sizeCardMost: 84
+    readonly property real sizeResultMost: 60
+    readonly property real sizeHeroMost: 110
+    readonly property real sizeRowLeast: 18
+    readonly property real sizeRowMost: 44
+    readonly property real sizeFactLeast: 24
+    readonly property real sizeFactMost: 40
+    readonly property real sizeFactRoomyMost: 52
+    readonly property real sizeSlipLeast: 70
+    readonly property real sizeSlipMost: 140
+    readonly property real sizeDialog: 300
+    readonly property real sizeDialogLarge: 360
     readonly property int motionSlide: 180
     readonly property int motionFade: 160
     readonly property int motionWaiting: 400

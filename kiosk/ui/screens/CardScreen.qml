@@ -9,7 +9,7 @@ Page {
 
     CardOnReader {
         height: page.height - page.foot - (page.foot > 0 ? ScreenMetrics.gutter : 0)
-        moving: page.view.progressText === "" && page.view.notice.text === undefined
+        moving: page.view.notice.text === undefined
         width: page.width
     }
 
@@ -20,12 +20,12 @@ Page {
         anchors.bottom: notice.top
         anchors.bottomMargin: notice.height > 0 ? ScreenMetrics.gutter : 0
         color: Tokens.primary
-        height: text === "" ? 0 : implicitHeight
+        height: words === "" ? 0 : implicitHeight
         horizontalAlignment: Text.AlignHCenter
         size: ScreenMetrics.title
         strong: true
-        text: page.view.progressText
-        visible: text !== ""
+        words: page.view.progressText
+        visible: words !== ""
         width: parent.width
     }
 

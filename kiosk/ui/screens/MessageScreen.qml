@@ -1,5 +1,93 @@
-// What happened, what still works, the next step, a person.
+// What happened, what still works, the next step, a person. It has no other content, so it speaks
+// large, and its sign says by shape what kind of message it is.
 import QtQuick
+import hallkit.screens.controls
 
-SummaryPage {
+Page {
+    id: page
+
+    readonly property string tone: view.notice.tone ?? "plain"
+    readonly property var looks: ({
+            "plain": [Tokens.primary, Tokens.primaryTint, "info"],
+            "done": [Tokens.done, Tokens.doneTint, "done"],
+            "attention": [Tokens.attention, Tokens.attentionTint, "attention"],
+            "fault": [Tokens.fault, Tokens.faultTint, "fault"]
+        })
+    readonly property var look: looks[tone] ?? looks.plain
+    readonly property int sign: ScreenMetrics.mm(2 * Tokens.sizeIconSymbol)
+
+    ownHeader: true
+
+    Overflow {
+        id: area
+
+        anchors.fill: parent
+        earlierLabel: page.view.earlier
+        laterLabel: page.view.later
+        needed: message.height
+
+        Column {
+            id: message
+
+            spacing: ScreenMetrics.margin
+            width: parent.width
+            // A third of the spare height above, two thirds below.
+            y: page.wide ? 0 : Math.max(0, Math.round((parent.height - height) / 3))
+
+            Rectangle {
+                color: page.look[1]
+                height: page.sign
+                radius: width / 2
+                visible: !page.wide
+                width: page.sign
+
+                Icon {
+                    anchors.centerIn: parent
+                    color: page.look[0]
+                    name: page.look[2]
+                    size: ScreenMetrics.mm(Tokens.sizeIconSymbol)
+                    weight: 1.6
+                }
+            }
+
+            Column {
+                spacing: ScreenMetrics.unit
+                width: parent.width
+
+                HallText {
+                    objectName: "title"
+                    size: ScreenMetrics.large ? ScreenMetrics.title : ScreenMetrics.display
+                    strong: true
+                    width: parent.width
+                    words: page.view.title
+
+                    Accessible.role: Accessible.Heading
+                }
+
+                HallText {
+                    objectName: "why"
+                    color: Tokens.muted
+                    size: ScreenMetrics.lead
+                    visible: words !== ""
+                    width: parent.width
+                    words: page.view.why
+                }
+            }
+
+            NoticeBar {
+                detail: page.view.notice.detail ?? ""
+                height: implicitHeight
+                text: page.view.notice.text ?? ""
+                tone: page.tone
+                width: parent.width
+            }
+
+            RowList {
+                height: implicitHeight
+                rows: page.view.rows
+                summary: true
+                width: parent.width
+            }
+        }
+    }
 }

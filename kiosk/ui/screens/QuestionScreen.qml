@@ -29,8 +29,9 @@ Page {
             id: answers
 
             choices: page.view.choices
-            columns: page.wide && page.count > 3 ? 2 : 1
+            columns: page.wide && page.count > 2 ? 2 : 1
             height: parent.height
+            roomy: !ScreenMetrics.large && page.count <= (page.wide ? 6 : 5)
             width: parent.width
 
             onChosen: value => page.view.choose(value)

@@ -19,6 +19,7 @@ Page {
             available: area.height - (notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0)
             height: implicitHeight
             rows: page.view.rows
+            roomy: !ScreenMetrics.large && !page.wide
             summary: true
             width: parent.width
         }

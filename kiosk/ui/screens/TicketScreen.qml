@@ -23,7 +23,7 @@ Page {
         earlierLabel: page.view.earlier
         height: page.height - y
         laterLabel: page.view.later
-        needed: page.wide ? list.naturalHeight : ScreenMetrics.mm(70) + (list.visible ? page.stack + list.naturalHeight : 0)
+        needed: page.wide ? list.naturalHeight : ScreenMetrics.mm(Tokens.sizeSlipLeast) + (list.visible ? page.stack + list.naturalHeight : 0)
         width: parent.width
         y: notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0
 
@@ -33,7 +33,7 @@ Page {
             border.color: Tokens.primary
             border.width: ScreenMetrics.border
             color: Tokens.surface
-            height: page.wide ? area.height : Math.max(ScreenMetrics.mm(70), Math.min(ScreenMetrics.mm(130), area.height - page.stack - list.naturalHeight))
+            height: page.wide ? area.height : Math.max(ScreenMetrics.mm(Tokens.sizeSlipLeast), Math.min(ScreenMetrics.mm(Tokens.sizeSlipMost), area.height - page.stack - list.naturalHeight))
             radius: ScreenMetrics.radius
             width: page.wide ? Math.floor((area.width - ScreenMetrics.gutter) / 2) : area.width
 
@@ -44,7 +44,7 @@ Page {
                 anchors.centerIn: parent
                 color: Tokens.primary
                 font.family: Tokens.fontFamily
-                font.pixelSize: ScreenMetrics.mm(90)
+                font.pixelSize: ScreenMetrics.mm(Tokens.typeTicket)
                 font.weight: Tokens.fontBold
                 fontSizeMode: Text.Fit
                 height: parent.height - 2 * ScreenMetrics.gutter
@@ -63,9 +63,10 @@ Page {
         RowList {
             id: list
 
-            available: page.wide ? area.height : 0
+            available: page.wide ? area.height : area.height - slip.height - page.stack
             height: implicitHeight
             rows: page.view.rows
+            roomy: !ScreenMetrics.large && !page.wide
             summary: true
             width: slip.width
             x: page.wide ? slip.width + ScreenMetrics.gutter : 0
