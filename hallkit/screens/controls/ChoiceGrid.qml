@@ -44,7 +44,8 @@ Item {
             icon: modelData.icon ?? ""
             label: modelData.title
             roomy: grid.roomy
-            width: grid.cardWidth
+            // An odd last card leaves no hole.
+            width: index === cards.count - 1 && index % grid.columns === 0 ? grid.width : grid.cardWidth
             x: index % grid.columns * (grid.cardWidth + grid.gap)
             y: Math.floor(index / grid.columns) * (grid.cardHeight + grid.gap)
 

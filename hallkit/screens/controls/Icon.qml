@@ -18,7 +18,7 @@ Item {
     Image {
         readonly property string rgb: icon.color.toString().slice(-6)
 
-        source: icon.drawn ? "image://icons/" + [icon.name, rgb, icon.weight].join("/") : ""
+        source: icon.drawn && icon.size > 0 ? "image://icons/" + [icon.name, rgb, icon.weight].join("/") : ""
         sourceSize.height: icon.size
         sourceSize.width: icon.size
     }

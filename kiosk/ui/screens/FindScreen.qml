@@ -40,6 +40,7 @@ Page {
         earlierLabel: page.view.earlier
         height: (page.wide ? page.height : field.y - ScreenMetrics.gutter) - y
         laterLabel: page.view.later
+        wide: page.wide
         needed: results.implicitHeight + foot
         width: page.wide ? page.half : page.width
         x: page.wide ? page.width - width : 0

@@ -17,6 +17,7 @@ Page {
         anchors.fill: parent
         earlierLabel: page.view.earlier
         laterLabel: page.view.later
+        wide: page.wide
         needed: page.wide ? Math.max(heroLeast, others) : heroLeast + page.gap + others
 
         ChoiceCard {

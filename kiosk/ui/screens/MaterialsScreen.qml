@@ -21,6 +21,7 @@ Page {
         earlierLabel: page.view.earlier
         height: page.height - y - (pager.visible ? pager.height + ScreenMetrics.gutter : 0)
         laterLabel: page.view.later
+        wide: page.wide
         needed: list.naturalHeight
         width: parent.width
         y: notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0

@@ -24,6 +24,7 @@ Page {
         anchors.fill: parent
         earlierLabel: page.view.earlier
         laterLabel: page.view.later
+        wide: page.wide
         needed: message.height
 
         Column {

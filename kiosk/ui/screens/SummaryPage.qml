@@ -1,27 +1,34 @@
-// A few facts, and a notice below them when something stands in the way.
+// A few facts, and a notice below them (beside them, if wide) when something stands in the way.
 import QtQuick
 import hallkit.screens.controls
 
 Page {
     id: page
 
+    readonly property bool noticed: view.notice.text !== undefined
+    readonly property bool beside: wide && noticed && list.visible
+
     Overflow {
         id: area
+
+        readonly property int noticePart: page.noticed ? notice.implicitHeight + ScreenMetrics.gutter : 0
+        readonly property int listPart: page.beside ? 0 : noticePart
 
         anchors.fill: parent
         earlierLabel: page.view.earlier
         laterLabel: page.view.later
-        needed: list.naturalHeight + (notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0)
+        needed: page.beside ? Math.max(list.naturalHeight, notice.implicitHeight) : list.naturalHeight + noticePart
+        wide: page.wide
 
         RowList {
             id: list
 
-            available: area.height - (notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0)
+            available: area.height - area.listPart
             height: implicitHeight
-            rows: page.view.rows
             roomy: !ScreenMetrics.large && !page.wide
+            rows: page.view.rows
             summary: true
-            width: parent.width
+            width: page.beside ? Math.floor(parent.width * 0.6) : parent.width
         }
 
         NoticeBar {
@@ -31,8 +38,9 @@ Page {
             height: implicitHeight
             text: page.view.notice.text ?? ""
             tone: page.view.notice.tone ?? "plain"
-            width: parent.width
-            y: list.visible ? list.height + ScreenMetrics.gutter : 0
+            width: parent.width - x
+            x: page.beside ? list.width + ScreenMetrics.gutter : 0
+            y: page.beside || !list.visible ? 0 : list.height + ScreenMetrics.gutter
         }
     }
 }

@@ -23,6 +23,7 @@ Page {
         earlierLabel: page.view.earlier
         height: page.height - y
         laterLabel: page.view.later
+        wide: page.wide
         needed: page.wide ? list.naturalHeight : ScreenMetrics.mm(Tokens.sizeSlipLeast) + (list.visible ? page.stack + list.naturalHeight : 0)
         width: parent.width
         y: notice.height > 0 ? notice.height + ScreenMetrics.gutter : 0
@@ -35,7 +36,7 @@ Page {
             color: Tokens.surface
             height: page.wide ? area.height : Math.max(ScreenMetrics.mm(Tokens.sizeSlipLeast), Math.min(ScreenMetrics.mm(Tokens.sizeSlipMost), area.height - page.stack - list.naturalHeight))
             radius: ScreenMetrics.radius
-            width: page.wide ? Math.floor((area.width - ScreenMetrics.gutter) / 2) : area.width
+            width: page.wide ? Math.floor((parent.width - ScreenMetrics.gutter) / 2) : parent.width
 
             Text {
                 id: number
