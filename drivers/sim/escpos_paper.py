@@ -112,7 +112,9 @@ class Paper:
             return False
         sheet = Image.new("L", (self._dots + 2 * MARGIN_DOTS, piece.height), _WHITE)
         sheet.paste(piece, (MARGIN_DOTS, 0))
-        number = 1 + sum(1 for _ in self._folder.glob(f"{stem}-*.png"))
+        # Slips of an earlier run are kept.
+        earlier = (path.stem.rpartition("-")[2] for path in self._folder.glob(f"{stem}-*.png"))
+        number = 1 + max((int(digits) for digits in earlier if digits.isdigit()), default=0)
         path = self._folder / f"{stem}-{number:04d}"
         # The picture appears last and whole: who sees it finds the text beside it.
         path.with_suffix(".txt").write_text("\n".join(texts) + "\n", "utf-8")

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 
 
+DRAIN_LIMIT_BYTES = 1 << 16
+"""A device that never stops talking must not hold `drain_input` for ever."""
+
+
 class TcpPort(BaseModel):
     """Where a device listens: `transport = { kind = "tcp", host = "…", port = 9100 }`."""
 
@@ -83,14 +87,14 @@ class TcpTransport:
 
     async def drain_input(self) -> int:
         thrown = 0
-        while self.is_open and self._reader is not None:
+        while self.is_open and self._reader is not None and thrown < DRAIN_LIMIT_BYTES:
             # Two turns of the loop: one to poll the socket, one to take its bytes in.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             try:
                 # A read that finds bytes returns before a deadline of 0 can strike.
                 async with asyncio.timeout(0):
-                    data = await self._reader.read(65536)
+                    data = await self._reader.read(DRAIN_LIMIT_BYTES)
             except (TimeoutError, OSError):
                 break
             if not data:
