@@ -78,6 +78,8 @@ class Installation:
 
         `witness` adds an identity that may read every topic: a rehearsal looks for personal data.
         """
+        # Memory only: what an earlier run left there is gone, as after a power cut.
+        shutil.rmtree(self.runtime, ignore_errors=True)
         for folder in (self.logs, self.receipts, self.runtime):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self.config, ignore_errors=True)

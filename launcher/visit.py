@@ -180,7 +180,7 @@ async def _clean_visit(it: Rehearsal) -> None:
         step.expect(
             "the QR on the paper is signed by the hall and names the number on the screen",
             evidence["number"] == number,
-            number=number,
+            on_screen=number,
             picture=picture,
             **evidence,
         )

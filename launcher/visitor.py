@@ -21,7 +21,6 @@ from launcher.touch import TouchPanel
 
 SEE_TIMEOUT_S = 15.0
 LOOK_INTERVAL_S = 0.03
-_WRITTEN = frozenset({"static_text", "heading", "alert", "label", "text_field"})
 
 
 class NotSeen(Exception):  # what happened to the visitor, not a program's error
@@ -30,7 +29,7 @@ class NotSeen(Exception):  # what happened to the visitor, not a program's error
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One thing on the screen: its role, its words and its place in pixels."""
+    """One thing on the screen: its role, what a screen reader says, its place in pixels."""
 
     role: str
     name: str
@@ -128,9 +127,8 @@ def _look() -> list[Seen]:
 
 def _collect(element: Any, seen: list[Seen]) -> None:
     bounds, name = element.bounds, element.name
-    if bounds is None and element.role != "window" and not name:
-        return
-    if bounds is not None and name and (element.role == "button" or element.role in _WRITTEN):
-        seen.append(Seen(element.role, name, bounds.x, bounds.y, bounds.width, bounds.height))
+    if name and bounds is not None and element.visible:
+        spoken = " ".join(text for text in (name, element.description) if text)
+        seen.append(Seen(element.role, spoken, bounds.x, bounds.y, bounds.width, bounds.height))
     for child in element.children():
         _collect(child, seen)
