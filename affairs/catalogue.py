@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.guide.questions import verify
@@ -26,6 +26,21 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "questions": Question,
     "options": Option,
 }
+
+
+class _Shared(BaseModel):
+    """Keys that all items of a file have; `materials` are there to be named."""
+
+    model_config = ConfigDict(extra="allow")
+
+    materials: dict[str, dict[str, Any]] = {}
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    shared: _Shared = _Shared()
+    item: list[dict[str, Any]] = []
 
 
 def load_items(folder: Path = CONTENT) -> list[Item]:
@@ -67,19 +82,20 @@ def _read(path: Path, problems: list[ConfigProblem]) -> Iterable[Item]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         problems.append(ConfigProblem(path.name, "-", f"is not TOML: {exc}"))
         return
-    problems += [
-        ConfigProblem(path.name, key, "unknown key", hint(key, ("shared", "item")))
-        for key in content.keys() - {"shared", "item"}
-    ]
-    shared: dict[str, Any] = content.get("shared", {})
-    materials: dict[str, Any] = shared.pop("materials", {})
-    for number, own in enumerate(content.get("item", []), start=1):
-        raw = {**shared, **own}
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as exc:
+        problems += _problems(exc, path.name)
+        return
+    materials = file.shared.materials
+    for number, own in enumerate(file.item, start=1):
+        raw = {**(file.shared.model_extra or {}), **own}
         where = str(raw.get("catalog_code", f"item {number}"))
-        raw["materials"] = [
-            _shared_material(entry, materials, path.name, where, problems)
-            for entry in raw.get("materials", [])
-        ]
+        if isinstance(raw.get("materials"), list):
+            raw["materials"] = [
+                _shared_material(entry, materials, path.name, where, problems)
+                for entry in raw["materials"]
+            ]
         try:
             yield Item.model_validate(raw)
         except ValidationError as exc:
@@ -104,7 +120,7 @@ def _shared_material(
     return {"key": entry, **materials[entry]}
 
 
-def _problems(exc: ValidationError, file: str, where: str) -> list[ConfigProblem]:
+def _problems(exc: ValidationError, file: str, where: str = "") -> list[ConfigProblem]:
     found = []
     for error in exc.errors(include_url=False, include_input=False):
         location = error["loc"]
@@ -112,9 +128,11 @@ def _problems(exc: ValidationError, file: str, where: str) -> list[ConfigProblem
         found.append(
             ConfigProblem(
                 file,
-                ".".join([where, *map(str, location)]),
+                ".".join(filter(None, (where, *map(str, location)))),
                 "unknown key" if unknown else error["msg"],
-                hint(str(location[-1]), _fields(location)) if unknown else "",
+                hint(str(location[-1]), _fields(location) if where else _File.model_fields)
+                if unknown
+                else "",
             )
         )
     return found

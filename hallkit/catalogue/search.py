@@ -203,12 +203,12 @@ def _letters_pattern(letters: str) -> re.Pattern[str]:
 
 
 def _shares_enough(name: _Name, syllables: Sequence[str]) -> bool:
-    """A pair of syllables in a row, or half of all: one chance character is no match."""
+    """A pair of syllables in a row, or more than half of all: one chance character is no match."""
     line = f" {name.pinyin} "
     if any(f" {a} {b} " in line for a, b in pairwise(syllables)):
         return True
     shared = sum(f" {syllable} " in line for syllable in syllables)
-    return shared * 2 >= len(syllables)
+    return shared * 2 > len(syllables)
 
 
 def _segment(letters: str, known: frozenset[str]) -> tuple[str, ...]:

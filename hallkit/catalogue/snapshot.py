@@ -87,14 +87,26 @@ class Catalogue:
     def open(cls, path: Path, manifest: CatalogueManifest, public_key: Ed25519PublicKey) -> Self:
         """The snapshot, if signature, size, digest, version and layout hold; else `TrustError`."""
         _verify(path, manifest, public_key)
+        catalogue = cls.unverified(path)
+        if catalogue.version != manifest.version:
+            catalogue.close()
+            raise TrustError(f"{path.name}: holds version {catalogue.version!r}")
+        return catalogue
+
+    @classmethod
+    def unverified(cls, path: Path) -> Self:
+        """Any snapshot, for tools on a desk only. `TrustError` if it is none of this layout."""
+        if not path.is_file():
+            raise TrustError(f"{path.name}: there is no such file")
+        connection = _read_only(path)
         try:
-            connection = _read_only(path)
-            version, layout = _meta(connection, "version"), _meta(connection, "format")
+            layout = _meta(connection, "format")
         except sqlite3.Error as exc:
-            raise TrustError(f"{path.name}: is no catalogue: {exc}") from exc
-        if (version, layout) != (manifest.version, FORMAT):
             connection.close()
-            raise TrustError(f"{path.name}: holds version {version!r} in layout {layout!r}")
+            raise TrustError(f"{path.name}: is no catalogue: {exc}") from exc
+        if layout != FORMAT:
+            connection.close()
+            raise TrustError(f"{path.name}: is of layout {layout!r}, this program reads {FORMAT!r}")
         return cls(connection)
 
     @classmethod

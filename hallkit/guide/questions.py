@@ -242,11 +242,7 @@ def _verify_way(item: Item) -> Iterator[Mistake]:
             _hint(item.first_question, by_key),
         )
         return
-    for question in item.questions:
-        for option in question.options:
-            if option.next_question:
-                where = f"questions.{question.key}.{option.key}.next_question"
-                yield from _unknown(where, (option.next_question,), by_key, "question")
+    yield from _verify_next(item, by_key)
     reached: set[str] = set()
     looping: set[str] = set()
     _walk(by_key, item.first_question, (), reached, looping)
@@ -257,6 +253,14 @@ def _verify_way(item: Item) -> Iterator[Mistake]:
             yield Mistake(f"questions.{key}", "no answer leads here")
     if not looping and not _everyones_steps(item) and _stepless(by_key, item.first_question):
         yield Mistake("steps", "some answers lead to a list without steps")
+
+
+def _verify_next(item: Item, known: Iterable[str]) -> Iterator[Mistake]:
+    for question in item.questions:
+        for option in question.options:
+            if option.next_question:
+                where = f"questions.{question.key}.{option.key}.next_question"
+                yield from _unknown(where, (option.next_question,), known, "question")
 
 
 def _walk(

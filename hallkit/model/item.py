@@ -46,6 +46,7 @@ class Option(Value):
     materials: tuple[str, ...] = ()
     """Keys of materials that this answer adds."""
     steps: tuple[str, ...] = ()
+    """Steps of the item that only this answer needs; the others are everyone's."""
 
 
 class Question(Value):

@@ -44,10 +44,8 @@ def run(args: argparse.Namespace) -> int:
             "situations": sum(1 for item in items for _ in paths(item)),
             "materials": sum(len(item.materials) for item in items),
         }
-        words = f"{told['items']} items, {told['situations']} situations, " + (
-            f"{told['materials']} materials: sound"
-        )
-        print(json.dumps(told) if args.json else words)
+        counts = ", ".join(f"{number} {what}" for what, number in told.items())
+        print(json.dumps(told) if args.json else f"{counts}: sound")
         return 0
     try:
         key = load_private(args.key)

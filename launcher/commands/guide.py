@@ -6,7 +6,7 @@ import argparse
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from affairs.catalogue import load_items
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     held = frozenset(filter(None, args.held.split(",")))
     failed = False
-    for text, wanted, given in _inputs(args.item, answers):
+    for text, wanted, given in _inputs(args.item):
         try:
             item = _find(items, wanted)
             state = replay(item, {**answers, **_answers(given)})
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _inputs(text: str, answers: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _inputs(text: str) -> Iterator[tuple[str, str, str]]:
     """Input as given, item, answers of its own."""
     if text != "-":
         yield text, text, ""

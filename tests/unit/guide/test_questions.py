@@ -1,0 +1,204 @@
+"""A few plain questions lead to the list that fits this person; no data leads into a dead end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hallkit.guide.questions import (
+    GuideState,
+    answer,
+    back,
+    paths,
+    personal_list,
+    replay,
+    start,
+    verify,
+)
+from hallkit.model.item import Item, Material, Option, Question
+
+FORM = Material(key="form", material_name="申请书")
+CARD = Material(key="card", material_name="身份证", held_as="resident_card")
+LEASE = Material(key="lease", material_name="租房合同")
+PLAN = Material(key="plan", material_name="平面图")
+
+
+def question(key: str, *options: Option) -> Question:
+    return Question(key=key, text=f"{key} 的问题", why="要的材料不一样。", options=options)
+
+
+KIND = question(
+    "kind",
+    Option(key="shop", label="开店", next_question="place", materials=("plan", "lease")),
+    Option(key="online", label="只在网上"),
+)
+PLACE = question(
+    "place",
+    Option(key="own", label="自己的房子"),
+    Option(key="rented", label="租的", materials=("lease",), steps=("看现场",)),
+)
+ITEM = Item(
+    catalog_code="sample",
+    task_name="示例 新办",
+    plain_name="开店",
+    dept_name="示例局",
+    theme="示例",
+    service="general",
+    transact_addr="1楼 1-4号窗口",
+    promise_days=3,
+    materials=(FORM, CARD, LEASE, PLAN),
+    base_materials=("form", "card"),
+    steps=("交材料", "看现场", "领证"),
+    first_question="kind",
+    questions=(KIND, PLACE),
+)
+
+
+def changed(**fields: object) -> Item:
+    return ITEM.model_copy(update=fields)
+
+
+def asked(state: GuideState) -> str:
+    return state.question.key if state.question is not None else ""
+
+
+def test_answers_lead_from_question_to_question() -> None:
+    state = start(ITEM)
+    assert (asked(state), state.remaining, state.is_done) == ("kind", 2, False)
+    state = answer(state, "shop")
+    assert (asked(state), state.remaining) == ("place", 1)
+    state = answer(state, "rented")
+    assert (state.question, state.remaining, state.is_done) == (None, 0, True)
+    assert state.labels == ("开店", "租的")
+
+
+def test_back_takes_one_answer_and_forgets_it() -> None:
+    state = answer(start(ITEM), "shop")
+    assert back(answer(state, "rented")) == state
+    assert back(state) == start(ITEM)
+    assert back(start(ITEM)) == start(ITEM)
+
+
+def test_the_list_stands_in_the_items_order_without_doubles() -> None:
+    state = replay(ITEM, {"kind": "shop", "place": "rented"})
+    personal = personal_list(ITEM, state)
+    assert [m.material.key for m in personal.materials] == ["form", "card", "lease", "plan"]
+    assert personal.steps == ("交材料", "看现场", "领证")
+    assert (personal.window, personal.fee, personal.days) == ("1楼 1-4号窗口", "不收费", 3)
+    assert personal.situation == ("开店", "租的")
+
+
+def test_what_only_another_answer_needs_is_left_out() -> None:
+    personal = personal_list(ITEM, replay(ITEM, {"kind": "online"}))
+    assert [m.material.key for m in personal.materials] == ["form", "card"]
+    assert personal.steps == ("交材料", "领证")
+
+
+def test_a_card_on_the_reader_stands_for_its_copy() -> None:
+    state = replay(ITEM, {"kind": "online"})
+    without = personal_list(ITEM, state)
+    assert [m.already_held for m in without.materials] == [False, False]
+    holding = personal_list(ITEM, state, frozenset({"resident_card"}))
+    assert [m.already_held for m in holding.materials] == [False, True]
+
+
+def test_an_item_without_questions_is_done_at_once() -> None:
+    plain = changed(first_question="", questions=(), materials=(FORM, CARD))
+    assert verify(plain) == []
+    assert start(plain).is_done
+    assert len(personal_list(plain, start(plain)).materials) == 2
+
+
+def test_answers_that_do_not_fit_are_refused_with_a_hint() -> None:
+    with pytest.raises(ValueError, match="did you mean 'shop'"):
+        answer(start(ITEM), "shp")
+    with pytest.raises(ValueError, match="nothing is asked"):
+        answer(replay(ITEM, {"kind": "online"}), "shop")
+    with pytest.raises(ValueError, match="no question 'place' on this way"):
+        replay(ITEM, {"kind": "online", "place": "own"})
+    with pytest.raises(ValueError, match="is not answered yet"):
+        personal_list(ITEM, start(ITEM))
+
+
+def test_half_the_answers_stop_at_the_open_question() -> None:
+    assert asked(replay(ITEM, {"kind": "shop"})) == "place"
+    assert asked(replay(ITEM, {})) == "kind"
+
+
+def test_a_state_survives_being_written_down() -> None:
+    state = replay(ITEM, {"kind": "shop"})
+    assert GuideState.model_validate_json(state.model_dump_json()) == state
+
+
+def test_a_sound_item_has_every_way_and_each_ends() -> None:
+    assert verify(ITEM) == []
+    assert [state.labels for state in paths(ITEM)] == [
+        ("开店", "自己的房子"),
+        ("开店", "租的"),
+        ("只在网上",),
+    ]
+
+
+@given(st.lists(st.sampled_from(["shop", "online", "own", "rented", "?", "back"]), max_size=12))
+def test_any_taps_leave_a_state_that_can_go_on_or_is_done(taps: list[str]) -> None:
+    state = start(ITEM)
+    for tap in taps:
+        try:
+            state = back(state) if tap == "back" else answer(state, tap)
+        except ValueError:
+            continue
+        given = {a.question: a.option for a in state.answers}
+        assert replay(ITEM, given) == state
+        assert state.is_done == (state.question is None)
+
+
+LOOP = question(
+    "place", Option(key="own", label="自己的"), Option(key="x", label="别的", next_question="kind")
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "mistake"),
+    [
+        (
+            changed(base_materials=("form", "crad")),
+            "base_materials: unknown material 'crad' (did you mean 'card'?)",
+        ),
+        (
+            changed(materials=(FORM, CARD, LEASE, PLAN, PLAN)),
+            "materials: 'plan' stands twice",
+        ),
+        (
+            changed(materials=(FORM, CARD, LEASE, PLAN, Material(key="z", material_name="多的"))),
+            "materials.z: nobody ever needs it",
+        ),
+        (
+            changed(first_question="kid"),
+            "first_question: unknown question 'kid' (did you mean 'kind'?)",
+        ),
+        (
+            changed(questions=(KIND, PLACE, PLACE.model_copy(update={"key": "lost"}))),
+            "questions.lost: no answer leads here",
+        ),
+        (changed(questions=(KIND, LOOP)), "questions.kind: comes back to itself"),
+        (
+            changed(questions=(KIND,)),
+            "questions.kind.shop.next_question: unknown question 'place' (known: kind)",
+        ),
+        (
+            changed(steps=("交材料", "去现场看", "领证")),
+            "questions.place.rented.steps: unknown step '看现场' (known: 交材料, 去现场看, 领证)",
+        ),
+        (changed(steps=("看现场",)), "steps: some answers lead to a list without steps"),
+        (changed(steps=()), "steps: there is none"),
+        (
+            changed(questions=(KIND, question("place", PLACE.options[0], PLACE.options[0]))),
+            "questions.place: 'own' stands twice",
+        ),
+        (
+            changed(anticipate_days=2),
+            "promise_days: is longer than anticipate_days allows",
+        ),
+    ],
+)
+def test_each_mistake_in_the_data_is_named(item: Item, mistake: str) -> None:
+    assert mistake in [str(found) for found in verify(item)]
