@@ -25,12 +25,9 @@ from affairs.ticket_code import TicketCode, sign_code
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket, TicketState
-from hallkit.runtime.clock import Clock, utc
+from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.config import Section
 from hallkit.wire.affairs_api import QueueServices, ServiceWait, TicketIssued, TicketRequest
-
-BUSINESS_ZONE = dt.timezone(dt.timedelta(hours=8), "Asia/Shanghai")
-"""Fixed: China has no daylight saving time, and a terminal may lack the zone database."""
 
 
 class Service(Section):
@@ -66,11 +63,6 @@ def load_services(path: Path) -> dict[str, Service]:
     if len({service.letter for service in file.services}) < len(file.services):
         raise ConfigError([ConfigProblem(path.name, "services", "two have the same letter")])
     return services
-
-
-def business_day(wall_ms: int) -> dt.date:
-    """The day whose numbers are issued at this instant."""
-    return utc(wall_ms).astimezone(BUSINESS_ZONE).date()
 
 
 def spoken_number(letter: str, sequence: int) -> str:
@@ -146,7 +138,7 @@ class Queue:
     async def waiting(self) -> QueueServices:
         """Every queue of the hall and how many wait in it today."""
         now_ms = self._clock.wall_ms()
-        day = business_day(now_ms)
+        day = local_date(now_ms)
 
         def work(connection: sa.Connection) -> dict[str, int]:
             rows = connection.execute(
@@ -178,7 +170,7 @@ class Queue:
         if service is None:
             raise Refused(ProblemCode.ITEM_UNKNOWN)
         now_ms = self._clock.wall_ms()
-        day = business_day(now_ms)
+        day = local_date(now_ms)
         sequence = _next_sequence(connection, service.key, day)
         number = spoken_number(service.letter, sequence)
         ticket_id = new_id()

@@ -71,6 +71,16 @@ class PeerProtocol(H11Protocol):
         name = peer_name(tls.getpeercert()) if tls is not None else ""
         self.app = cast("Any", with_peer(self.app, name))
 
+    def shutdown(self) -> None:
+        """End the connection; one on which nothing happens is not waited for.
+
+        An idle peer reads nothing, so it would never answer TLS's goodbye.
+        """
+        idle = self.cycle is None or self.cycle.response_complete
+        super().shutdown()
+        if idle and self.transport.get_write_buffer_size() == 0:
+            self.transport.abort()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # it stays in the log
         """What is no HTTP at all is answered with a problem too."""
         body = problem(ProblemCode.REQUEST_UNREADABLE).model_dump_json().encode()

@@ -1,0 +1,271 @@
+"""The business node as a real process, spoken to as the machines of the hall do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from affairs.api import document
+from affairs.ticket_code import verify_code
+from hallkit.catalogue.snapshot import Catalogue
+from hallkit.clients.affairs import AffairsClient
+from hallkit.errors import LinkDown, Rejected, TrustError
+from hallkit.model.ids import new_id
+from hallkit.model.ticket import Ticket, TicketState
+from hallkit.runtime.tls import client_context
+from hallkit.wire.affairs_api import (
+    CATALOGUE_SNAPSHOT,
+    HEALTH,
+    IDEMPOTENCY_HEADER,
+    PROBLEM_TYPE,
+    TICKETS,
+    Applicant,
+    Problem,
+    TicketRequest,
+)
+from tests.integration.affairs_node import HOST, ITEM, Authority, Hall
+
+pytestmark = pytest.mark.integration
+
+NAME = "欧阳什邡"
+NUMBER = "11010519491231002X"
+REQUEST = TicketRequest(
+    item=ITEM,
+    answers={"who": "本人"},
+    applicant=Applicant(name=NAME, number=NUMBER, card_kind="resident"),
+)
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    return Hall(tmp_path)
+
+
+def log_of(hall: Hall) -> str:
+    return (hall.folder / "node.log").read_text(encoding="utf-8")
+
+
+async def test_a_terminal_takes_a_ticket(hall: Hall) -> None:
+    async with hall.running(), hall.client() as affairs:
+        issued = await affairs.issue_ticket(REQUEST, new_id())
+        waiting = {one.service: one.waiting for one in (await affairs.queue_services()).services}
+        found = await affairs.ticket(issued.ticket.id)
+    assert (issued.again, issued.ticket.number) == (False, "D001")
+    assert issued.ticket.windows == "1楼D区 5-8号窗口"
+    assert waiting["public_security"] == 1
+    assert (found, found.state) == (issued.ticket, TicketState.WAITING)
+    code = verify_code(issued.ticket.code, hall.signing_key.public_key())
+    assert code is not None
+    assert (code.ticket_id, code.number) == (issued.ticket.id, "D001")
+
+
+async def test_nobody_without_a_certificate_of_the_hall_gets_in(hall: Hall) -> None:
+    nobody = ssl.create_default_context(cafile=str(hall.identity("terminal-01") / "ca.pem"))
+    stranger = ssl.create_default_context(cafile=str(hall.identity("terminal-01") / "ca.pem"))
+    foreign = Authority().identity("terminal-01", hall.folder / "foreign")
+    stranger.load_cert_chain(str(foreign / "cert.pem"), str(foreign / "key.pem"))
+    async with hall.running():
+        for context in (nobody, stranger):
+            async with AffairsClient(hall.url, context) as affairs:
+                with pytest.raises(LinkDown):
+                    await affairs.queue_services()
+    assert "crashed" not in log_of(hall)
+
+
+async def test_rights_go_by_the_name_in_the_certificate(hall: Hall) -> None:
+    async with hall.running():
+        async with hall.client("terminal-99") as unlisted:
+            assert (await unlisted.queue_services()).services
+            with pytest.raises(Rejected) as fault:
+                await unlisted.issue_ticket(REQUEST, new_id())
+            assert (fault.value.problem_code, fault.value.status) == ("device_not_allowed", 403)
+        async with hall.client("robot-01") as named_in_settings:
+            assert (await named_in_settings.issue_ticket(REQUEST, new_id())).ticket.number == "D001"
+
+
+async def test_fifty_machines_at_once_get_fifty_numbers(hall: Hall) -> None:
+    async with hall.running(), hall.client() as affairs:
+        issued = await asyncio.gather(
+            *(affairs.issue_ticket(REQUEST, new_id(), retry_for_s=30) for _ in range(50))
+        )
+    assert sorted(one.ticket.number for one in issued) == [f"D{n:03d}" for n in range(1, 51)]
+
+
+async def test_a_kill_in_a_burst_loses_and_repeats_no_number(hall: Hall) -> None:
+    keys: list[str] = []
+    answered: dict[str, Ticket] = {}
+    in_full_swing = asyncio.Event()
+
+    async def take_until_down(affairs: AffairsClient) -> None:
+        while True:
+            key = new_id()
+            keys.append(key)
+            try:
+                answered[key] = (await affairs.issue_ticket(REQUEST, key, retry_for_s=0)).ticket
+            except LinkDown:
+                return
+            if len(answered) == 30:
+                in_full_swing.set()
+
+    async with hall.running() as process, hall.client() as affairs, asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(take_until_down(affairs))
+        await in_full_swing.wait()
+        process.kill()
+    assert len(keys) == len(answered) + 10
+
+    async with hall.running(), hall.client() as affairs:
+        second = {key: await affairs.issue_ticket(REQUEST, key) for key in keys}
+    for key, ticket in answered.items():
+        assert second[key].again
+        assert second[key].ticket == ticket
+    numbers = [one.ticket.number for one in second.values()]
+    assert sorted(numbers) == [f"D{n:03d}" for n in range(1, len(keys) + 1)]
+
+
+async def test_the_client_waits_for_a_node_that_restarts(hall: Hall) -> None:
+    key = new_id()
+    async with hall.client() as affairs:
+        with pytest.raises(LinkDown):
+            await affairs.issue_ticket(REQUEST, key, retry_for_s=0)
+        asking = asyncio.create_task(affairs.issue_ticket(REQUEST, key, retry_for_s=30))
+        async with hall.running():
+            first = await asking
+        async with hall.running():
+            again = await affairs.issue_ticket(REQUEST, key)
+    assert again.again
+    assert again.ticket == first.ticket
+
+
+async def test_nothing_personal_is_on_the_disk_or_in_the_log(hall: Hall) -> None:
+    async with hall.running() as process, hall.client() as affairs:
+        await affairs.issue_ticket(REQUEST, new_id())
+        with pytest.raises(Rejected):
+            await affairs.issue_ticket(REQUEST.model_copy(update={"item": NUMBER}), new_id())
+        process.kill()  # so that the write-ahead log stays
+    files = [path for path in hall.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "affairs.sqlite-wal" for path in files)
+    kept = b"".join(path.read_bytes() for path in files)
+    assert b"D001" in kept
+    for secret in (NAME, NUMBER, "本人"):
+        for encoding in ("utf-8", "utf-16-le", "gb18030"):
+            assert secret.encode(encoding) not in kept
+
+
+async def test_the_catalogue_comes_signed(hall: Hall) -> None:
+    to = hall.folder / "downloaded.sqlite"
+    public_key = hall.signing_key.public_key()
+    async with hall.running(), hall.client() as affairs:
+        manifest = await affairs.manifest()
+        await affairs.download_snapshot(to)
+    with Catalogue.open(to, manifest, public_key) as catalogue:
+        assert [item.catalog_code for item in catalogue.items()] == [ITEM]
+    assert not list(hall.folder.glob("*.part"))
+    async with hall.running(), hall.client() as affairs:
+        assert await affairs.manifest() == manifest
+        with pytest.raises(LinkDown):
+            await affairs.download_snapshot(to, deadline_s=0)
+    with Catalogue.open(to, manifest, public_key):
+        pass
+    to.write_bytes(b"damaged")
+    with pytest.raises(TrustError):
+        Catalogue.open(to, manifest, public_key)
+
+
+async def test_it_stops_in_order_while_connections_are_open(hall: Hall) -> None:
+    async with hall.running() as process, hall.client() as affairs:
+        await affairs.queue_services()
+        process.terminate()
+        assert await process.wait() == 0
+    assert "process.stopped" in log_of(hall)
+
+
+async def test_what_is_no_http_is_answered_with_a_problem(hall: Hall) -> None:
+    async with hall.running():
+        reader, writer = await asyncio.open_connection(
+            HOST, hall.port, ssl=client_context(hall.identity("terminal-01"))
+        )
+        writer.write(b"what is this\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert Problem.model_validate_json(body).code == "request_unreadable"
+
+
+async def test_a_taken_port_and_a_wrong_site_file_end_the_process(hall: Hall) -> None:
+    async with hall.running():
+        with pytest.raises(AssertionError, match="cannot listen on"):
+            async with hall.running():
+                pass
+    hall.write("affairs.toml", "[affairs]\ndevice = []\n")
+    with pytest.raises(AssertionError, match=r"affairs\.device: unknown key .*'devices'"):
+        async with hall.running():
+            pass
+
+
+async def test_every_operation_answers_as_documented(hall: Hall) -> None:
+    contract = document()
+    seen: set[tuple[str, str]] = set()
+
+    async def call(http: httpx.AsyncClient, method: str, path: str, **how: Any) -> httpx.Response:
+        response = await http.request(method, path, **how)
+        template = f"{TICKETS}/{{ticket_id}}" if path.startswith(f"{TICKETS}/") else path
+        operation = contract["paths"][template][method.lower()]
+        documented = operation["responses"][str(response.status_code)]
+        seen.add((operation["operationId"], str(response.status_code)))
+        if content := documented.get("content"):
+            kind = response.headers["content-type"]
+            assert kind in content
+            if kind.endswith("json"):
+                schema = {**content[kind]["schema"], "components": contract["components"]}
+                Draft202012Validator(schema).validate(response.json())
+        else:
+            assert response.content == b""
+        return response
+
+    async with hall.running(), _http(hall, "terminal-01") as http, _http(hall, "tv-01") as other:
+        key = {IDEMPOTENCY_HEADER: new_id()}
+        body = REQUEST.model_dump(mode="json")
+        ticket = (await call(http, "POST", TICKETS, json=body, headers=key)).json()["ticket"]
+        await call(http, "POST", TICKETS, json=body, headers=key)
+        await call(http, "POST", TICKETS, json=body)
+        await call(http, "POST", TICKETS, json={"item": "x"}, headers=key)
+        await call(http, "POST", TICKETS, content=b" " * 300_000, headers=key)
+        fresh = {IDEMPOTENCY_HEADER: new_id()}
+        await call(http, "POST", TICKETS, json={"item": "x"}, headers=fresh)
+        await call(other, "POST", TICKETS, json=body, headers=fresh)
+        await call(http, "GET", f"{TICKETS}/{ticket['id']}")
+        await call(http, "GET", f"{TICKETS}/{new_id()}")
+        await call(http, "GET", f"{TICKETS}/A001")
+        await call(other, "GET", f"{TICKETS}/{ticket['id']}")
+        for path in contract["paths"]:
+            if not path.startswith(TICKETS):
+                await call(http, "GET", path)
+        etag = (await http.get(CATALOGUE_SNAPSHOT)).headers["etag"]
+        await call(http, "GET", CATALOGUE_SNAPSHOT, headers={"If-None-Match": etag})
+        assert (await http.get(HEALTH)).json()["status"] == "ok"
+        lost = await http.get("/v1/nothing")
+        assert (lost.status_code, lost.headers["content-type"]) == (404, PROBLEM_TYPE)
+
+    expected = {
+        (operation["operationId"], status)
+        for operations in contract["paths"].values()
+        for operation in operations.values()
+        for status in operation["responses"]
+        if status < "500"
+    }
+    assert seen == expected
+
+
+def _http(hall: Hall, name: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=hall.url, verify=client_context(hall.identity(name)), trust_env=False
+    )

@@ -1,0 +1,38 @@
+"""Names and helpers that the tests of the node share."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import httpx
+
+from affairs.api import Node, create_app
+from affairs.server import with_peer
+
+DEVICE = "terminal-01"
+ITEM = "restaurant"
+NAME = "欧阳什邡"
+NUMBER = "11010519491231002X"
+APPLICANT = {"name": NAME, "number": NUMBER, "card_kind": "resident"}
+
+
+class SettableClock:
+    """Noon of 2 January 2025 in the hall until told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
+
+    def wall_ms(self) -> int:
+        return int(self.now.timestamp() * 1000)
+
+    def mono_s(self) -> float:
+        return self.now.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+
+
+def client(node: Node, peer: str) -> httpx.AsyncClient:
+    """The API as the machine of this name sees it."""
+    transport = httpx.ASGITransport(with_peer(create_app(node), peer))
+    return httpx.AsyncClient(transport=transport, base_url="https://affairs")
