@@ -86,8 +86,6 @@ class Machine:
     held: bool = False
     buffer: bytearray = field(default_factory=bytearray)
     printed_dots: int = 0
-    slips: int = 0
-    torn: int = 0
     cleared: int = 0
     """How often the buffer was cleared by command."""
     unknown_commands: list[str] = field(default_factory=list)
@@ -100,9 +98,12 @@ class Machine:
     _line: list[Glyph] = field(default_factory=list)
     _last_auto_status: bytes = b""
     _paper: Paper = field(init=False)
+    _slips: int = field(init=False)
+    _torn: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._paper = Paper(self.folder, self.dots, self._moved)
+        self._slips, self._torn = self._paper.kept("slip"), self._paper.kept("torn")
 
     # What the host does
 
@@ -143,7 +144,7 @@ class Machine:
     def refill(self) -> None:
         """A new roll; what hung out of an empty printer is torn off with the old one."""
         if self.out_of_paper and self._paper.tear_off():
-            self.torn += 1
+            self._torn += 1
         self.faults -= {"paper_low", "paper_out"}
         self.set_paper(ROLL_LINES)
 
@@ -162,6 +163,15 @@ class Machine:
         self._last_auto_status = b""
 
     # How it is
+
+    @property
+    def slips(self) -> int:
+        """Number of the last slip cut; it counts on from an earlier run in the same folder."""
+        return self._slips
+
+    @property
+    def torn(self) -> int:
+        return self._torn
 
     @property
     def out_of_paper(self) -> bool:
@@ -454,7 +464,7 @@ class Machine:
             self._unknown(data[:3])
             return 3
         if self._paper.cut():
-            self.slips += 1
+            self._slips += 1
         return 4 if kind in (65, 66) else 3
 
     def _identify(self, question: int) -> None:

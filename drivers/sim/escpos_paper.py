@@ -97,6 +97,11 @@ class Paper:
         self._strips = [self._blank(BLADE_DOTS)]
         return self._keep("torn", whole, [text for _, text in texts])
 
+    def kept(self, stem: str) -> int:
+        """Number of the last piece in the folder, those of an earlier run included."""
+        numbers = (path.stem.rpartition("-")[2] for path in self._folder.glob(f"{stem}-*.png"))
+        return max((int(number) for number in numbers if number.isdigit()), default=0)
+
     def _whole(self) -> tuple[Image.Image, list[tuple[int, str]]]:
         whole = Image.new("L", (self._dots, sum(s.picture.height for s in self._strips)), _WHITE)
         top, texts = 0, []
@@ -112,10 +117,7 @@ class Paper:
             return False
         sheet = Image.new("L", (self._dots + 2 * MARGIN_DOTS, piece.height), _WHITE)
         sheet.paste(piece, (MARGIN_DOTS, 0))
-        # Slips of an earlier run are kept.
-        earlier = (path.stem.rpartition("-")[2] for path in self._folder.glob(f"{stem}-*.png"))
-        number = 1 + max((int(digits) for digits in earlier if digits.isdigit()), default=0)
-        path = self._folder / f"{stem}-{number:04d}"
+        path = self._folder / f"{stem}-{self.kept(stem) + 1:04d}"
         # The picture appears last and whole: who sees it finds the text beside it.
         path.with_suffix(".txt").write_text("\n".join(texts) + "\n", "utf-8")
         unfinished = path.with_suffix(".part")

@@ -37,6 +37,7 @@ _MARK_SCALE = 3
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 _WORD = re.compile(r"[!-~]+")
+_BULLET = re.compile(r" *(?:[□■○●◆•·*-]|[①-⑳]|[0-9]{1,2}[.、)]) *")
 _MAY_NOT_START = frozenset("!),.:;?]}·—’”…‰℃、。〉》」』】〕〗！），．：；？］｝～％%")
 _MAY_NOT_END = frozenset("([{‘“〈《「『【〔〖（［｛¥￥")
 
@@ -81,16 +82,23 @@ def display_width(character: str, profile: EscPosProfile) -> int:
 
 
 def wrap(text: str, columns: int, profile: EscPosProfile) -> list[str]:
-    """Lines of at most `columns`. Words stay whole; closing punctuation never starts a line."""
+    """Lines of at most `columns`. Words stay whole, closing punctuation never starts a line, and
+    what follows a bullet hangs under its text.
+    """
     lines: list[str] = []
     for paragraph in text.split("\n"):
+        printable = _printable(paragraph)
+        bullet = _BULLET.match(printable)
+        indent = _width(bullet.group(), profile) if bullet else 0
+        if indent > columns // 2:
+            indent = 0
         line, used, continued = "", 0, False
-        for unit in _units(_printable(paragraph), columns, profile):
+        for unit in _units(printable, columns - indent, profile):
             width = _width(unit, profile)
             if used + width > columns:
                 lines.append(line.rstrip())
-                line, used, continued = "", 0, True
-            if unit == " " and continued and not line:
+                line, used, continued = " " * indent, indent, True
+            if unit == " " and continued and not line.strip():
                 continue
             line, used = line + unit, used + width
         lines.append(line.rstrip())

@@ -42,11 +42,10 @@ def draw_line(
     left = {"left": 0, "center": room // 2, "right": room}[align]
     font = _font(FONT_BOLD if bold else FONT_REGULAR, _CELL * scale)
     picture = Image.new("L", (width, height), 255)
-    draw = ImageDraw.Draw(picture)
     starts = accumulate((columns for _, columns in cells), initial=0)
-    for (character, _), start in zip(cells, starts, strict=False):
-        at = (left + unit * start, _BASELINE * scale)
-        draw.text(at, character, font=font, fill=0, anchor="ls")
+    for (text, columns), start in zip(cells, starts, strict=False):
+        glyph = _glyph(text, font, unit * columns, height, _BASELINE * scale)
+        picture.paste(0, (left + unit * start, 0), glyph)
     return _raster(picture.point(lambda grey: 0 if grey < _INK else 255))
 
 
@@ -60,6 +59,17 @@ def _raster(picture: Image.Image) -> bytes:
     image = EscposImage(picture)
     size = image.width_bytes.to_bytes(2, "little") + image.height.to_bytes(2, "little")
     return bytes(S_RASTER_N + size + _REAL_TIME.sub(b"\x18", image.to_raster_format()))
+
+
+def _glyph(
+    text: str, font: ImageFont.FreeTypeFont, width: int, height: int, baseline: int
+) -> Image.Image:
+    """A mask as wide as the cell; letters that do not keep to half a square are fitted in."""
+    needed = round(font.getlength(text))
+    mask = Image.new("L", (max(needed, width), height), 0)
+    left = max(0, width - needed) // 2
+    ImageDraw.Draw(mask).text((left, baseline), text, font=font, fill=255, anchor="ls")
+    return mask if mask.width == width else mask.resize((width, height))
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 
-
 DRAIN_LIMIT_BYTES = 1 << 16
 """A device that never stops talking must not hold `drain_input` for ever."""
 

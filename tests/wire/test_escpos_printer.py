@@ -571,6 +571,14 @@ async def test_dle_enq_clears_the_rest_of_the_slip(rig: Rig) -> None:
     assert rig.text(1)[:-1] == ["new"]
 
 
+async def test_slips_of_an_earlier_run_are_kept(make_rig: MakeRig) -> None:
+    for number in (1, 2):
+        async with make_rig() as rig:
+            assert await rig.print() == COMPLETED
+            assert (await rig.state())["slips"] == number
+    assert rig.text(1) == rig.text(2)
+
+
 async def test_half_a_picture_swallows_what_comes_behind_it(rig: Rig) -> None:
     async with by_hand(rig) as (_, writer):
         writer.write(b"\x1b@\x1dv0\x00\x48\x00\x20\x00half")
