@@ -92,8 +92,9 @@ class Driver(ABC):
             await self._drop()
             return self._fault(fault)
 
+    @abstractmethod
     async def _drop(self) -> None:
-        """Close the wire so that the next probe starts afresh. Subclasses close their transport."""
+        """Close the wire so that the next probe starts afresh."""
 
     @abstractmethod
     async def probe(self) -> DeviceReport:
