@@ -11,6 +11,7 @@ import re
 import sqlite3
 import tomllib
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -24,6 +25,10 @@ LONGEST_QUERY = 64
 RRF_K = 20
 _CANDIDATES = 60
 """Names taken from each column before fusing."""
+_LONG_QUERY = 6
+"""From so many words on, common single ones are left out: they cost half the time."""
+_COMMON_FROM, _COMMON_SHARE = 100, 0.03
+"""Common is what stands in more names than this, as a number and as a share."""
 _EXACT, _PREFIX, _INSIDE, _SEGMENTED = 1.0, 0.9, 0.6, 0.5
 """Scores of letters: the whole name, its beginning, within it, its syllables here and there."""
 
@@ -80,6 +85,7 @@ class SearchIndex:
         pinyin.warm()
         self.search("字")
         self.search("a")
+        _ = self._common
 
     def _by_letters(self, letters: str) -> list[tuple[int, float, str]]:
         best: dict[int, tuple[float, str]] = {}
@@ -114,9 +120,11 @@ class SearchIndex:
 
     def _match(self, column: str, words: Sequence[str]) -> list[_Name]:
         """Names that share a gram, best first."""
-        tokens = dict.fromkeys(grams(words))
+        tokens = list(dict.fromkeys(grams(words)))
         if not tokens:
             return []
+        if len(words) >= _LONG_QUERY:
+            tokens = [token for token in tokens if token not in self._common] or tokens
         # Tokens hold only letters, digits, Han characters and `_`: nothing to escape.
         any_of = " OR ".join(f'"{token}"' for token in tokens)
         rows = self._connection.execute(
@@ -157,14 +165,26 @@ class SearchIndex:
 
     @cached_property
     def _lines(self) -> str:
-        """Pinyin of every name, one a line, for one pass of a pattern."""
-        return "\n".join(name.pinyin for name in self._names)
+        """Pinyin of every name, one a line, for one pass of a pattern.
+
+        A space begins each syllable: a literal to begin with makes the pass three times faster.
+        """
+        return "\n".join(f" {name.pinyin}" for name in self._names)
 
     @cached_property
     def _starts(self) -> list[int]:
         """Where each name's line begins."""
-        lengths = (len(name.pinyin) + 1 for name in self._names)
+        lengths = (len(name.pinyin) + 2 for name in self._names)
         return list(accumulate(lengths, initial=0))[:-1]
+
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        """Single characters and syllables of so many names that they cost much and tell little."""
+        counts: Counter[str] = Counter()
+        for name in self._names:
+            counts.update({*pinyin.units(name.text), *name.pinyin.split()})
+        most = max(_COMMON_FROM, len(self._names) * _COMMON_SHARE)
+        return frozenset(token for token, count in counts.items() if count > most)
 
     @cached_property
     def _syllables(self) -> frozenset[str]:
@@ -199,7 +219,7 @@ def _letters_pattern(letters: str) -> re.Pattern[str]:
 
     So `spjyxkz`, `shipinjingying` and `spjingyxk` are all found in `shi pin jing ying xu ke zheng`.
     """
-    return re.compile("(?<![a-z0-9])" + "(?:[a-z0-9]* )?".join(letters))
+    return re.compile(" " + "(?:[a-z0-9]* )?".join(letters))
 
 
 def _shares_enough(name: _Name, syllables: Sequence[str]) -> bool:

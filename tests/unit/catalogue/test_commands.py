@@ -1,4 +1,4 @@
-"""`search`, `guide`, `catalogue`: an answer for each line, and an exit code that says how it went."""
+"""`search`, `guide`, `catalogue`: an answer for each line, an exit code that says how it went."""
 
 import io
 import json
