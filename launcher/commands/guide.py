@@ -138,26 +138,26 @@ def _print(item: Item, state: GuideState, held: frozenset[str]) -> None:
 
 
 def _print_question(question: Question) -> None:
-    print(f"{question.text}?  [{question.key}]\n{question.why}")
+    print(f"{question.text}？  [{question.key}]\n{question.why}")
     for option in question.options:
         explain = f"  {option.explain}" if option.explain else ""
         print(f"  {option.key:14} {option.label}{explain}")
 
 
 def _print_list(personal: PersonalList) -> None:
-    print(f"{personal.plain_name}({personal.task_name})")
+    print(f"{personal.plain_name}（{personal.task_name}）")
     if personal.situation:
         print(" · ".join(personal.situation))
     print("\n要带的")
     for listed in personal.materials:
         material = listed.material
         mark = "免提交" if listed.already_held else _MATERIAL_TYPES[material.material_type]
-        later = "" if material.is_need else ",可以后补"
-        print(f"  {material.plain_name or material.material_name}({mark}{later})")
+        later = "" if material.is_need else "，可以后补"
+        print(f"  {material.plain_name or material.material_name}（{mark}{later}）")
         if material.fill_explain:
             print(f"    {material.fill_explain}")
     print("\n要做的")
     for number, step in enumerate(personal.steps, start=1):
         print(f"  {number} {step}")
     days = f"{personal.days} 个工作日内" if personal.days else "当场"
-    print(f"\n{personal.window}。{personal.fee},{days}办好。")
+    print(f"\n{personal.window}。{personal.fee}，{days}办好。")

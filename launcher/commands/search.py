@@ -65,6 +65,6 @@ def _print(text: str, hits: list[Hit], *, echo: bool) -> None:
         print(f"{text}\t{' '.join(hit.code for hit in hits) or '-'}", flush=True)
         return
     for hit in hits:
-        print(f"{hit.score:5.2f}  {hit.code:26} {hit.plain_name}({hit.task_name})")
+        print(f"{hit.score:5.2f}  {hit.code:26} {hit.plain_name}（{hit.task_name}）")
     if not hits:
         print("nothing found", file=sys.stderr)
