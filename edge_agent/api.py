@@ -41,6 +41,7 @@ class AgentApi:
         self._queue = queue
         self._cards = cards
         self._watcher: Connection | None = None
+        self._watcher_changed = asyncio.Event()
         self._jobs: dict[str, PrintJob] = {}
         self._link_up = False
         self.server = BusServer(
@@ -115,8 +116,10 @@ class AgentApi:
         if self._cards is None:
             raise NotSupported("id_card_reader", Reason.UNSUPPORTED, "this machine has none")
         if wanted.on:
-            self._watcher = caller
-            self._cards.start()
+            if self._watcher is not caller:
+                self._watcher = caller
+                self._watcher_changed.set()
+                self._cards.start()
         elif self._watcher is caller:
             self._stop_watching()
         return bus.Empty()
@@ -134,16 +137,25 @@ class AgentApi:
     async def watch_connections(self) -> None:
         """Stop looking for cards when the one who watched is gone, until cancelled."""
         while True:
+            self._watcher_changed.clear()
             watcher = self._watcher
             if watcher is None:
-                await asyncio.sleep(0.2)
+                await self._watcher_changed.wait()
                 continue
-            await watcher.closed.wait()
-            if self._watcher is watcher:
+            async with asyncio.TaskGroup() as tasks:
+                waits = {
+                    tasks.create_task(watcher.closed.wait()),
+                    tasks.create_task(self._watcher_changed.wait()),
+                }
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in waits:
+                    wait.cancel()
+            if watcher.closed.is_set() and self._watcher is watcher:
                 self._stop_watching()
 
     def _stop_watching(self) -> None:
         self._watcher = None
+        self._watcher_changed.set()
         if self._cards is not None:
             self._cards.stop()
 

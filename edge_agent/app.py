@@ -6,9 +6,6 @@ import asyncio
 import sys
 from typing import Any
 
-from hallkit.clients.affairs import AffairsClient, base_url
-from hallkit.clients.mqtt import MqttLink
-
 from drivers.registry import discover, parse_peripherals
 from edge_agent import health
 from edge_agent.api import SOCKET_NAME, AgentApi
@@ -21,7 +18,10 @@ from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.records import Recorder
 from hallkit import __version__
 from hallkit.clients import outbox as outbox_store
+from hallkit.clients.affairs import AffairsClient, base_url
+from hallkit.clients.mqtt import MqttLink
 from hallkit.clients.outbox import Outbox
+from hallkit.errors import StoreError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.printing import PrintJob
@@ -30,9 +30,10 @@ from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
 from hallkit.runtime.journal import Journal
 from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.log import get_logger
 from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
 from hallkit.runtime.tls import client_context
-from hallkit.wire.events import DeviceStateChanged
+from hallkit.wire.events import DeviceStateChanged, EventData
 from hallkit.wire.mqtt import Info
 from hallkit.wire.topics import DeviceTopics
 
@@ -94,6 +95,8 @@ class _Agent:
         self.cards: CardWatch | None = None
         self._host = host
         self._clock = clock
+        self._disk_refuses = False
+        self._log = get_logger()
         self._info_changed = asyncio.Event()
         self._to_record: asyncio.Queue[DeviceReport] = asyncio.Queue()
 
@@ -171,7 +174,7 @@ class _Agent:
     async def report_health(self, places: Places) -> None:
         """Keep one aggregate a minute, until cancelled."""
         while True:
-            await self.recorder.add(
+            await self._keep(
                 health.measure(
                     places.state,
                     outbox_rows=await self.recorder.outbox.size(),
@@ -179,6 +182,17 @@ class _Agent:
                 )
             )
             await self._clock.sleep(health.INTERVAL_S)
+
+    async def _keep(self, data: EventData, *, subject: str = "") -> None:
+        """A full disk must not take the peripherals from the citizen: the loss is logged."""
+        try:
+            await self.recorder.add(data, subject=subject)
+        except StoreError as fault:
+            if not self._disk_refuses:
+                self._log.error("event.not_kept", detail=str(fault))  # expected
+            self._disk_refuses = True
+        else:
+            self._disk_refuses = False
 
     async def _linked(self) -> None:
         await self.device_link.on_connected()
@@ -197,7 +211,7 @@ class _Agent:
     async def _record_devices(self) -> None:
         while True:
             device = await self._to_record.get()
-            await self.recorder.add(DeviceStateChanged(device=device), subject=device.id)
+            await self._keep(DeviceStateChanged(device=device), subject=device.id)
 
     def _job_changed(self, job: PrintJob) -> None:
         self.api.job_changed(job)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-
-from hallkit.clients.mqtt import MqttLink
+from typing import Protocol
 
 from hallkit import __version__
 from hallkit.clients.outbox import Outbox, Row
-from hallkit.errors import LinkDown, WireError
+from hallkit.errors import LinkError, WireError
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, Info, Presence, Report
@@ -18,10 +17,26 @@ from hallkit.wire.topics import DeviceTopics
 CREDIT_AT_START = 50
 """Reports on the way before the hub has said how many it takes."""
 
+CREDIT_LIMIT = 1_000
+"""However much the hub grants: rows are held in memory while they are sent."""
+
 RESEND_AFTER_S = 10.0
 """Without any acknowledgement for so long, everything unacknowledged is sent again."""
 
+RETRY_S = 0.05
+"""After a publication that failed: the link itself backs off, this only keeps us from spinning."""
+
 HISTORICAL_AFTER_MS = 60_000
+
+
+class Broker(Protocol):
+    """What is used of `hallkit.clients.mqtt.MqttLink`."""
+
+    connected: asyncio.Event
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None: ...
+
+    async def subscribe(self, *filters: str) -> None: ...
 
 
 class DeviceLink:
@@ -29,13 +44,14 @@ class DeviceLink:
 
     def __init__(
         self,
-        link: MqttLink,
+        link: Broker,
         outbox: Outbox,
         clock: Clock,
         *,
         topics: DeviceTopics,
         boot: str,
         info: Callable[[], Info],
+        resend_after_s: float = RESEND_AFTER_S,
     ) -> None:
         self._link = link
         self._outbox = outbox
@@ -43,9 +59,16 @@ class DeviceLink:
         self._topics = topics
         self._boot = boot
         self._info = info
+        self._resend_after_s = resend_after_s
+        self._epoch = 0
         self._credit = CREDIT_AT_START
         self._sent_upto = 0
-        self._on_the_way = 0
+        self._on_the_way: set[tuple[str, int]] = set()
+        """Boot and number of what was sent and not acknowledged."""
+        self._quiet_since_s = 0.0
+        """When the hub last acknowledged something, or the first was sent that it owes us."""
+        self._connections = 0
+        self._failing = False
         self._log = get_logger()
         self.refused = 0
         """Messages from the broker that made no sense."""
@@ -62,18 +85,18 @@ class DeviceLink:
             self._topics.presence, self._presence("online").to_bytes(), retain=True
         )
         await self.tell_info()
-        self._sent_upto = 0
-        self._on_the_way = 0
+        self._connections += 1
+        self._send_again()
 
     def farewell(self) -> tuple[str, bytes]:
         """What an orderly end publishes in place of the will."""
         return self._topics.presence, self._presence("offline").to_bytes()
 
     async def tell_info(self) -> None:
-        """Publish the inventory; silently skipped while the link is down (the birth tells it)."""
+        """Publish the inventory; skipped while it can't be (the next birth tells it)."""
         try:
             await self._link.publish(self._topics.info, self._info().to_bytes(), retain=True)
-        except LinkDown:
+        except LinkError:
             return
 
     async def on_message(self, topic: str, payload: bytes) -> None:
@@ -87,46 +110,70 @@ class DeviceLink:
             self.refused += 1
             self._log.warning("link.refused", what=fault.what)
             return
-        self._credit = ack.credit
-        gone = await self._outbox.acknowledge(ack.boot, ack.upto)
-        self._on_the_way = max(0, self._on_the_way - gone)
+        self._credit = min(ack.credit, CREDIT_LIMIT)
+        self._quiet_since_s = self._clock.mono_s()
+        self._on_the_way = {
+            (boot, seq) for boot, seq in self._on_the_way if boot != ack.boot or seq > ack.upto
+        }
+        await self._outbox.acknowledge(ack.boot, ack.upto)
 
     async def run(self) -> None:
         """Send what the outbox holds, in order, within the hub's credit, until cancelled."""
         while True:
             await self._link.connected.wait()
-            room = self._credit - self._on_the_way
+            room = self._credit - len(self._on_the_way)
             rows = await self._outbox.rows_after(self._sent_upto, limit=room) if room > 0 else []
             try:
+                connection = self._connections
                 for row in rows:
                     await self._send(row)
-            except LinkDown:
-                await self._clock.sleep(0.05)
+                    if self._connections != connection:
+                        break  # a new connection starts again from the oldest
+            except LinkError as fault:
+                if not self._failing:
+                    self._log.warning("link.publish_failed", code=fault.code)
+                self._failing = True
+                await self._clock.sleep(RETRY_S)
                 continue
             if rows:
+                self._failing = False
                 continue
-            waiting_since = self._clock.mono_s()
-            await self._outbox.wait_for_change(timeout_s=RESEND_AFTER_S)
-            silent = self._clock.mono_s() - waiting_since >= RESEND_AFTER_S
-            if silent and self._on_the_way:
-                self._log.warning("link.resend", on_the_way=self._on_the_way)
-                self._sent_upto = 0
-                self._on_the_way = 0
+            await self._outbox.wait_for_change(timeout_s=self._resend_after_s)
+            quiet_s = self._clock.mono_s() - self._quiet_since_s
+            if self._on_the_way and quiet_s >= self._resend_after_s:
+                self._log.warning("link.resend", on_the_way=len(self._on_the_way))
+                self._send_again()
+
+    def _send_again(self) -> None:
+        self._sent_upto = 0
+        self._on_the_way.clear()
 
     async def _send(self, row: Row) -> None:
-        now_ms = self._clock.wall_ms()
-        report = Report(
-            boot=row.boot,
-            seq=row.seq,
-            first=await self._outbox.first_seq(row.boot),
-            ts=row.created_ms,
-            mono=row.mono_ms,
-            hist=now_ms - row.created_ms > HISTORICAL_AFTER_MS,
-            records=(row.event,),
-        )
-        await self._link.publish(self._topics.report, report.to_bytes())
-        self._sent_upto = row.ordinal
-        self._on_the_way += 1
+        connection = self._connections
+        first = await self._outbox.first_seq(row.boot)
+        if first is not None and first <= row.seq:  # else acknowledged since it was read
+            report = Report(
+                boot=row.boot,
+                seq=row.seq,
+                first=first,
+                ts=row.created_ms,
+                mono=row.mono_ms,
+                hist=self._age_ms(row) > HISTORICAL_AFTER_MS,
+                records=(row.event,),
+            )
+            if not self._on_the_way:
+                self._quiet_since_s = self._clock.mono_s()
+            # Before it is sent: the hub's word may be here sooner than the broker's.
+            self._on_the_way.add((row.boot, row.seq))
+            await self._link.publish(self._topics.report, report.to_bytes())
+        if self._connections == connection:
+            self._sent_upto = row.ordinal
+
+    def _age_ms(self, row: Row) -> int:
+        """How long ago it was written; of this boot the wall clock, which may jump, isn't asked."""
+        if row.boot == self._boot:
+            return round(self._clock.mono_s() * 1000) - row.mono_ms
+        return self._clock.wall_ms() - row.created_ms
 
     def _presence(self, state: str) -> Presence:
         return Presence.model_validate(
@@ -138,8 +185,6 @@ class DeviceLink:
                 "agent": __version__,
             }
         )
-
-    _epoch = 0
 
 
 async def tell_while_running(changed: asyncio.Event, link: DeviceLink) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hallkit.errors import DeviceError
 from hallkit.ports.id_card_reader import CardOutcome, CardRead, IdCardReader, NoCard
 from hallkit.runtime.clock import Clock
+from hallkit.runtime.log import get_logger
 
 POLL_INTERVAL_S = 0.35
 """The SDT reader wants more than 300 ms between looks."""
@@ -26,32 +27,48 @@ class CardWatch:
         self._clock = clock
         self._tell = tell
         self._wanted = asyncio.Event()
+        self._watch = 0
+        self._log = get_logger()
 
     def start(self) -> None:
+        """Look from now on, for a new watcher: where things stand is told afresh."""
+        self._watch += 1
         self._wanted.set()
 
     def stop(self) -> None:
+        """Look no more. A card that is being read now is told to nobody."""
+        self._watch += 1
         self._wanted.clear()
 
     async def run(self) -> None:
         """Look for cards while wanted, until cancelled.
 
-        Tells a card once, an unreadable card each time, and changes of `left_behind`.
+        Tells a card once, an unreadable card each time, and `left_behind` at the beginning of a
+        watch and whenever it changes.
         """
-        left_behind = False
+        watch = self._watch
+        left_behind: bool | None = None
         while True:
             await self._wanted.wait()
+            if watch != self._watch:
+                watch, left_behind = self._watch, None
             try:
                 outcome = await self._reader.poll_card()
             except DeviceError:
                 await self._clock.sleep(FAULT_PAUSE_S)
                 continue
+            except Exception:  # noqa: BLE001  # boundary: a broken driver must not end the agent
+                self._log.exception("card.driver_crashed")
+                await self._clock.sleep(FAULT_PAUSE_S)
+                continue
+            if watch != self._watch:
+                continue  # whoever asks now is not who asked when the look began
             match outcome:
-                case NoCard(left_behind=still) if still != left_behind:
+                case NoCard(left_behind=still) if still == left_behind:
+                    pass
+                case NoCard(left_behind=still):
                     left_behind = still
                     self._tell(outcome)
-                case NoCard():
-                    pass
                 case CardRead():
                     left_behind = True
                     self._tell(outcome)

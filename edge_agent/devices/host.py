@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from drivers.driver import Driver
+from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig
+from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
@@ -43,10 +44,14 @@ class PeripheralHost:
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._told: dict[str, DeviceReport] = {}
+        self._crashed: dict[str, DeviceReport] = {}
+        """What is said of a driver that raises, by its id."""
 
     async def __aenter__(self) -> Self:
-        for driver in self._drivers.values():
-            await self._stack.enter_async_context(driver)
+        async with AsyncExitStack() as stack:
+            for driver in self._drivers.values():
+                await stack.enter_async_context(driver)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -63,7 +68,9 @@ class PeripheralHost:
 
     @property
     def reports(self) -> tuple[DeviceReport, ...]:
-        return tuple(driver.report for driver in self._drivers.values())
+        return tuple(
+            self._crashed.get(driver.report.id, driver.report) for driver in self._drivers.values()
+        )
 
     def of_port(self, port: str) -> Driver | None:
         """The first peripheral with a capability, or None."""
@@ -85,10 +92,26 @@ class PeripheralHost:
         try:
             report = await driver.probe()
         except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
-            get_logger().exception("device.crashed", device=driver.report.id)
-            report = driver.report
+            report = self._take_crash(driver.report)
+        else:
+            self._crashed.pop(report.id, None)
         if self._told.get(report.id) != report:
             self._told[report.id] = report
             for listener in self._listeners:
                 listener(report)
         return report
+
+    def _take_crash(self, last: DeviceReport) -> DeviceReport:
+        """The report of a driver that raised: what it last said is not true any more."""
+        if last.id not in self._crashed:
+            get_logger().exception("device.crashed", device=last.id)
+            status, action = status_of(Reason.INTERNAL)
+            self._crashed[last.id] = last.model_copy(
+                update={
+                    "status": status,
+                    "action": action,
+                    "reason": Reason.INTERNAL,
+                    "since_ms": self._clock.wall_ms(),
+                }
+            )
+        return self._crashed[last.id]

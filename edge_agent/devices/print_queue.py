@@ -6,6 +6,7 @@
                waiting                            not started, or unknown: printed again, marked
 
 A job found `printing` after a crash may be on paper: its next attempt carries the reprint mark.
+After `UNCONFIRMED_LIMIT` attempts that may be on paper it is `cancelled`: a person has to look.
 The number on a ticket stays the same on every copy, so there is one valid number, never none.
 """
 
@@ -75,7 +76,7 @@ class PrintQueue:
                 (job, text, PrintJobState.QUEUED, self._clock.wall_ms()),
             )
             row = db.execute("select * from print_job where id = ?", (job,)).fetchone()
-            if row["slip"] != text:
+            if Slip.model_validate_json(row["slip"]) != slip:
                 raise Rejected("print.other_slip", "the id was used for another slip")
             db.execute(
                 "delete from print_job where state not in (?, ?, ?) and ordinal < "
@@ -108,7 +109,8 @@ class PrintQueue:
 
     async def run(self) -> None:
         """Print what is owed until cancelled; begins with what a crash left behind."""
-        await self._journal.write(_take_over_after_crash)
+        for row in await self._journal.read(_interrupted):
+            await self._unconfirmed(row, None, PrintJobState.QUEUED)
         while True:
             self._wake.clear()
             row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
@@ -128,7 +130,11 @@ class PrintQueue:
             "copies_marked = copies_marked + ? where id = ?",
             (PrintJobState.PRINTING, int(marked), row["id"]),
         )
-        outcome = await self._printer.print_slip(slip, marked=marked)
+        try:
+            outcome = await self._printer.print_slip(slip, marked=marked)
+        except Exception:  # noqa: BLE001  # boundary: a broken driver must not end the agent
+            self._log.exception("print.driver_crashed", job=row["id"])
+            outcome = PrintOutcome(result=PrintResult.UNKNOWN, reason=Reason.INTERNAL)
         await self._conclude(row, outcome)
 
     async def _conclude(self, row: sqlite3.Row, outcome: PrintOutcome) -> None:
@@ -151,24 +157,30 @@ class PrintQueue:
                 )
                 await self._pause()
             case PrintResult.UNKNOWN:
-                given_up = row["unconfirmed"] + 1 >= UNCONFIRMED_LIMIT
-                await self._change(
-                    job,
-                    "update print_job set state = ?, unconfirmed = unconfirmed + 1, reason = ? "
-                    "where id = ?",
-                    (
-                        PrintJobState.CANCELLED if given_up else PrintJobState.WAITING,
-                        outcome.reason or Reason.SILENT,
-                        job,
-                    ),
-                    tell=True,
-                )
+                reason = outcome.reason or Reason.SILENT
+                await self._unconfirmed(row, reason, PrintJobState.WAITING)
                 await self._pause()
+
+    async def _unconfirmed(
+        self, row: sqlite3.Row, reason: Reason | None, otherwise: PrintJobState
+    ) -> None:
+        """Count an attempt that may be on paper; give up at the limit."""
+        given_up = row["unconfirmed"] + 1 >= UNCONFIRMED_LIMIT
+        await self._change(
+            row["id"],
+            "update print_job set state = ?, unconfirmed = unconfirmed + 1, reason = ? "
+            "where id = ?",
+            (PrintJobState.CANCELLED if given_up else otherwise, reason, row["id"]),
+            tell=given_up or otherwise is PrintJobState.WAITING,
+        )
 
     async def _pause(self) -> None:
         """After a failed attempt: a breath, then the printer's state, before the next one."""
         await self._clock.sleep(RETRY_PAUSE_S)
-        await self._printer.probe()
+        try:
+            await self._printer.probe()
+        except Exception:  # noqa: BLE001  # boundary: the host tells of a driver that crashes
+            self._log.debug("print.probe_crashed")
 
     async def _wait_for_printer(self, row: sqlite3.Row) -> None:
         await self._change(
@@ -201,11 +213,12 @@ class PrintQueue:
         self._on_change(changed)
 
 
-def _take_over_after_crash(db: sqlite3.Connection) -> None:
-    db.execute(
-        "update print_job set state = ?, unconfirmed = unconfirmed + 1 where state = ?",
-        (PrintJobState.QUEUED, PrintJobState.PRINTING),
-    )
+def _interrupted(db: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Jobs whose attempt was cut off by the end of the agent."""
+    printing = (PrintJobState.PRINTING,)
+    return db.execute(
+        "select * from print_job where state = ? order by ordinal", printing
+    ).fetchall()
 
 
 def _job(row: sqlite3.Row) -> PrintJob:

@@ -128,9 +128,14 @@ class Outbox:
 
     @contextmanager
     def waking(self) -> Iterator[None]:
-        """Around a transaction that inserts rows: the sender is woken after it."""
-        yield
-        self._changed.set()
+        """Around a transaction that inserts rows: the sender is woken after it.
+
+        Also when the caller was cancelled: the transaction may be through all the same.
+        """
+        try:
+            yield
+        finally:
+            self._changed.set()
 
     async def wait_for_change(self, *, timeout_s: float) -> None:
         """Return when rows were added or acknowledged, or when the time is up."""
@@ -162,15 +167,18 @@ class Outbox:
 
         return await self._journal.read(select)
 
-    async def first_seq(self, boot: str) -> int:
-        """Lowest number of a boot that is still kept; one past the last if none is."""
+    async def first_seq(self, boot: str) -> int | None:
+        """Lowest number of a boot that is still kept; one past the last if none is.
 
-        def select(db: sqlite3.Connection) -> int:
+        None for a boot that is over and has nothing to tell any more.
+        """
+
+        def select(db: sqlite3.Connection) -> int | None:
             row = db.execute("select min(seq) from outbox where boot = ?", (boot,)).fetchone()
             if row[0] is not None:
                 return int(row[0])
             last = db.execute("select last_seq from boot where id = ?", (boot,)).fetchone()
-            return int(last[0]) + 1 if last else 1
+            return int(last[0]) + 1 if last else None
 
         return await self._journal.read(select)
 
@@ -204,17 +212,18 @@ class Outbox:
         return await self._journal.read(select)
 
     def _thin(self, db: sqlite3.Connection) -> None:
-        """Keep within the limit: the oldest of the cheapest class goes, but never a device's."""
+        """Keep within the limit: the oldest of the cheapest class that there is goes first."""
         count = db.execute("select count(*) from outbox").fetchone()[0]
-        if count <= self._rows_limit:
+        spare = count - self._rows_limit
+        if spare <= 0:
             return
-        gone = db.execute(
-            "delete from outbox where ordinal = (select ordinal from outbox where class < ? "
-            "order by class, ordinal limit 1)",
-            (Worth.DEVICE,),
+        db.execute(
+            "delete from outbox where ordinal in "
+            "(select ordinal from outbox order by class, ordinal limit ?)",
+            (spare,),
         )
-        if gone.rowcount:
-            db.execute(
-                "insert into counter values ('dropped', 1) "
-                "on conflict (name) do update set value = value + 1"
-            )
+        db.execute(
+            "insert into counter values ('dropped', ?) "
+            "on conflict (name) do update set value = value + excluded.value",
+            (spare,),
+        )

@@ -8,6 +8,10 @@ The snapshot holds `Snapshot` below.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
@@ -44,7 +48,7 @@ class Devices(Message):
 class PrintSubmit(Message):
     """Idempotent by `job`: the same job submitted twice is printed once."""
 
-    job: str
+    job: Annotated[str, Field(min_length=1, max_length=64)]
     slip: Slip
 
 
