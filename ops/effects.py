@@ -71,8 +71,8 @@ def settle(
             case Heard(device=device, body=Info() as info):
                 _info(connection, device, info, now_ms)
             case Heard(device=device, body=Report() as told):
-                refused, ack = _report(connection, site, device, told, now_ms=now_ms)
-                settled.refused += refused
+                useless, ack = _report(connection, site, device, told, now_ms=now_ms)
+                settled.refused += useless
                 if ack is not None:
                     settled.acks.setdefault(device, {})[told.boot] = ack
     for refused in settled.refused:

@@ -1,0 +1,78 @@
+// Keeps a page true without a reload: replaces the pieces that changed, lets ages grow, and says
+// so when the stream is gone. The page is complete without this script.
+"use strict";
+(() => {
+  const body = document.body;
+  const words = JSON.parse(body.dataset.words);
+  const live = document.getElementById("live");
+  const STALE_MS = 20000;
+  let heard = Date.now();
+  let ahead = Number(body.dataset.now) - Date.now(); // the server's clock against ours
+
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const now = () => Date.now() + ahead;
+
+  function ago(ms) {
+    const s = Math.max(0, Math.round((now() - ms) / 1000));
+    if (s < 5) return words.just_now;
+    const [unit, n] =
+      s < 60 ? ["seconds", s < 20 ? s : s - (s % 5)]
+      : s < 3600 ? ["minutes", Math.floor(s / 60)]
+      : s < 86400 ? ["hours", Math.floor(s / 3600)]
+      : ["days", Math.floor(s / 86400)];
+    return fill(words.ago, { span: fill(words[unit], { n }) });
+  }
+
+  function age(root) {
+    for (const time of root.querySelectorAll("time[data-ms]")) {
+      const text = ago(Number(time.dataset.ms));
+      const shown = time.querySelector("[data-ago]");
+      if (shown.textContent !== text) shown.textContent = text;
+    }
+  }
+
+  function place(name, html) {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    const fresh = made.content.firstElementChild;
+    const old = document.getElementById(name);
+    if (old) {
+      const held = old.contains(document.activeElement) ? document.activeElement : null;
+      const keep = held && (held.id || held.dataset.keep);
+      old.replaceWith(fresh);
+      if (keep) (fresh.querySelector(`[data-keep="${CSS.escape(keep)}"]`) || document.getElementById(keep))?.focus();
+    } else {
+      const list = document.getElementById(fresh.dataset.list);
+      const next = [...list.children].find((one) => one.id > name);
+      list.insertBefore(fresh, next || null);
+    }
+    age(fresh);
+  }
+
+  function say(state) {
+    if (live.dataset.live === state) return;
+    live.dataset.live = state;
+    const at = new Date(heard + ahead).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
+    live.querySelector("[data-mark]").textContent = state === "on" ? "●" : "✕";
+    live.querySelector("[data-text]").textContent = state === "on" ? words.live : fill(words.live_lost, { time: at });
+  }
+
+  const source = new EventSource("/events");
+  source.addEventListener("pieces", (event) => {
+    const told = JSON.parse(event.data);
+    heard = Date.now();
+    ahead = told.now_ms - heard;
+    for (const name of told.gone) document.getElementById(name)?.remove();
+    for (const [name, html] of Object.entries(told.changed)) place(name, html);
+    say("on");
+  });
+  // A closed source (logged out, restarted) does not come back by itself.
+  source.addEventListener("error", () => {
+    say("off");
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+  });
+  setInterval(() => {
+    if (Date.now() - heard > STALE_MS) say("off");
+    age(document);
+  }, 1000);
+})();
