@@ -47,7 +47,10 @@ MASKED_NUMBER = "1101**********002X"
 CONSOLE_TIMEOUT_S = 20.0
 PAPER_FOR_HALF_A_SLIP = 8
 
-say = words("zh_CN")
+
+def say(key: str) -> str:
+    """A text as the citizen reads it."""
+    return words("zh_CN")(key)
 
 
 @dataclass(slots=True)
