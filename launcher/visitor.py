@@ -64,7 +64,7 @@ class Visitor:
         button = await self._wait(
             lambda seen: seen.role == "button" and words in seen.name, words, timeout_s
         )
-        await self._touch(button)
+        await self.touch(button)
         return button
 
     async def press_key(self, letter: str) -> None:
@@ -74,7 +74,7 @@ class Visitor:
             f"key {letter}",
             SEE_TIMEOUT_S,
         )
-        await self._touch(key)
+        await self.touch(key)
 
     async def screen(self) -> list[Seen]:
         """Everything that stands on the screen now."""
@@ -94,7 +94,8 @@ class Visitor:
     def _grab(self, path: Path) -> None:
         ImageGrab.grab(xdisplay=self._panel.display).save(path)
 
-    async def _touch(self, seen: Seen) -> None:
+    async def touch(self, seen: Seen) -> None:
+        """Touch the middle of something seen."""
         self.taps += 1
         await asyncio.to_thread(self._finger.tap, seen.x + seen.width / 2, seen.y + seen.height / 2)
 
