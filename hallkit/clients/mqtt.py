@@ -121,8 +121,11 @@ class MqttLink:
         """Return when the broker acknowledged it (QoS 0: when it was handed to the network).
 
         Errors: `LinkDown`, and then it may or may not have arrived; `Rejected` with the broker's
-        own word, for example `not_authorized`.
+        own word, for example `not_authorized`, or `oversized` without asking it: mosquitto cuts
+        off who sends too much, and a sender that tries again would never get on.
         """
+        if len(payload) > self._payload_limit:
+            raise Rejected("oversized", f"{len(payload)} bytes, at most {self._payload_limit}")
         await self._opened().publish(topic, payload, qos=qos, retain=retain)
 
     async def subscribe(self, *filters: str, qos: int = 1) -> None:
@@ -183,7 +186,7 @@ class MqttLink:
                 async with asyncio.timeout(FAREWELL_TIMEOUT_S):
                     await connection.publish(topic, payload, qos=1, retain=True)
         except (TimeoutError, LinkDown, Rejected) as fault:
-            self._log.warning("mqtt.farewell_failed", detail=str(fault))
+            self._log.warning("mqtt.farewell_failed", detail=str(fault) or "no answer")
         finally:
             self._connection = None
             await connection.close()
