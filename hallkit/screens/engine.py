@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtGui import QImage, QPainter
-from PySide6.QtQml import QQmlApplicationEngine, QQmlEngine, QQmlImageProviderBase
+from PySide6.QtQml import QQmlApplicationEngine, QQmlImageProviderBase
 from PySide6.QtQuick import QQuickImageProvider
 from PySide6.QtSvg import QSvgRenderer
 
@@ -53,15 +53,11 @@ class IconProvider(QQuickImageProvider):
         return image
 
 
-def new_engine(configured_px_per_mm: float | None = None) -> QQmlApplicationEngine:
+def new_engine(
+    configured_px_per_mm: float | None = None, *, reduced_motion: bool = False
+) -> QQmlApplicationEngine:
     """An engine, ready to load a window that imports `hallkit.screens.controls`."""
     engine = QQmlApplicationEngine()
-    prepare(engine, configured_px_per_mm)
-    return engine
-
-
-def prepare(engine: QQmlEngine, configured_px_per_mm: float | None = None) -> None:
-    """Teach an engine of somebody else's the same."""
     engine.addImportPath(str(IMPORT_PATH))
     engine.addImageProvider("icons", IconProvider())
     metrics = engine.singletonInstance(CONTROLS, "ScreenMetrics")
@@ -69,3 +65,5 @@ def prepare(engine: QQmlEngine, configured_px_per_mm: float | None = None) -> No
         message = f"{CONTROLS} does not load"
         raise TypeError(message)
     metrics.setProperty("pxPerMm", px_per_mm(configured_px_per_mm))
+    metrics.setProperty("reducedMotion", reduced_motion)
+    return engine

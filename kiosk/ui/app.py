@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QObject, QSocketNotifier, QTimer, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QSocketNotifier, QTimer, QUrl
 from PySide6.QtGui import QFont, QFontInfo, QGuiApplication
 from PySide6.QtQml import QQmlApplicationEngine, QQmlComponent
 from PySide6.QtQuick import QQuickWindow
@@ -38,6 +38,7 @@ def run(
     *,
     px_per_mm: float | None = None,
     fullscreen: bool = False,
+    reduced_motion: bool = False,
     size: tuple[int, int] = PORTRAIT,
     recovering_title: str = "",
     recovering_text: str = "",
@@ -57,7 +58,7 @@ def run(
     bus = BusClient(socket_path)
     words = ScreenWords(recovering_title, recovering_text, earlier, later)
     view = KioskView(bus.request, words)
-    engine = new_engine(px_per_mm)
+    engine = new_engine(px_per_mm, reduced_motion=reduced_motion)
     window = load_window(engine, view, size=size)
     if window is None:
         return EXIT_NO_WINDOW
@@ -70,6 +71,8 @@ def run(
         process.stand_by(standby_fd)
     code = application.exec()
     bus.stop()
+    window.close()
+    close(engine)
     return code
 
 
@@ -95,6 +98,12 @@ def load_window(
     engine.load(QUrl.fromLocalFile(str(HERE / "Main.qml")))
     roots = engine.rootObjects()
     return roots[0] if roots and isinstance(roots[0], QQuickWindow) else None
+
+
+def close(engine: QQmlApplicationEngine) -> None:
+    """End the engine while the view that its bindings read still lives."""
+    engine.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def preload(engine: QQmlApplicationEngine) -> list[QQmlComponent]:
@@ -205,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--height", type=int, default=PORTRAIT[1])
     parser.add_argument("--px-per-mm", type=float, help="pixels of a millimetre of the panel")
     parser.add_argument("--fullscreen", action="store_true")
+    parser.add_argument("--reduced-motion", action="store_true", help="pages don't slide")
     parser.add_argument("--standby", action="store_true", help="wait hidden for `go` on stdin")
     parser.add_argument("--recovering-title", default="")
     parser.add_argument("--recovering-text", default="")
@@ -215,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.socket,
         px_per_mm=options.px_per_mm,
         fullscreen=options.fullscreen,
+        reduced_motion=options.reduced_motion,
         size=(options.width, options.height),
         recovering_title=options.recovering_title,
         recovering_text=options.recovering_text,

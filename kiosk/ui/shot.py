@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QImage
 
 from hallkit.screens.engine import new_engine
@@ -35,7 +35,7 @@ def render(
 ) -> QImage:
     """The frame that this view draws, transitions over."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    application = app.start_gui()
+    app.start_gui()
     if not app.has_font():
         message = f"font {app.FONT!r} is not installed"
         raise RuntimeError(message)
@@ -53,9 +53,7 @@ def render(
     loop.exec()
     image = window.grabWindow()
     window.close()
-    engine.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    application.processEvents()
+    app.close(engine)
     return image
 
 

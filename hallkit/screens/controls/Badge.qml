@@ -7,15 +7,8 @@ Rectangle {
     property string text
     property string tone: "plain"
     property int textSize: ScreenMetrics.caption
-    readonly property var looks: ({
-            "plain": [Tokens.primary, Tokens.primaryTint, ""],
-            "done": [Tokens.done, Tokens.doneTint, "check"],
-            "attention": [Tokens.attention, Tokens.attentionTint, "attention"],
-            "fault": [Tokens.fault, Tokens.faultTint, "close"]
-        })
-    readonly property var look: looks[tone] ?? looks.plain
 
-    color: look[1]
+    color: Tones.tint(badge.tone)
     implicitHeight: visible ? word.implicitHeight + 2 * ScreenMetrics.hair : 0
     implicitWidth: visible ? row.width + 2 * ScreenMetrics.snug : 0
     radius: ScreenMetrics.tight
@@ -29,8 +22,8 @@ Rectangle {
 
         Icon {
             anchors.verticalCenter: parent.verticalCenter
-            color: badge.look[0]
-            name: badge.look[2]
+            color: Tones.ink(badge.tone)
+            name: badge.tone === "plain" ? "" : Tones.icon(badge.tone)
             size: Math.round(word.size * 0.85)
             weight: 2.6
         }
@@ -39,7 +32,7 @@ Rectangle {
             id: word
 
             objectName: "badge"
-            color: badge.look[0]
+            color: Tones.ink(badge.tone)
             size: badge.textSize
             spoken: false
             strong: true

@@ -1,4 +1,6 @@
 // At most six choices, in equal cards that share the height there is.
+pragma ComponentBehavior: Bound
+
 import QtQuick
 
 Item {

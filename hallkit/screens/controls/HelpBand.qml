@@ -1,5 +1,7 @@
 // The same help in the same place on every screen: filled from the right, so that a button which
 // only some screens have moves none of the others.
+pragma ComponentBehavior: Bound
+
 import QtQuick
 
 Rectangle {

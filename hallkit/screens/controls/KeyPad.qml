@@ -1,5 +1,7 @@
 // The letters of pinyin initials. Ten keys of equal width fill a row; shorter rows stand centred,
 // and the keys that take back stand beside the last row when there is room.
+pragma ComponentBehavior: Bound
+
 import QtQuick
 
 Item {

@@ -9,22 +9,15 @@ Rectangle {
     property string detail
     property int textSize: ScreenMetrics.lead
     property bool square: false
-    readonly property var looks: ({
-            "plain": [Tokens.primary, Tokens.primaryTint, "info"],
-            "done": [Tokens.done, Tokens.doneTint, "done"],
-            "attention": [Tokens.attention, Tokens.attentionTint, "attention"],
-            "fault": [Tokens.fault, Tokens.faultTint, "fault"]
-        })
-    readonly property var look: looks[tone] ?? looks.plain
     readonly property int padding: ScreenMetrics.unit
 
-    color: look[1]
+    color: Tones.tint(bar.tone)
     implicitHeight: visible ? texts.height + 2 * padding : 0
     radius: square ? 0 : ScreenMetrics.radius
     visible: text !== ""
 
     Rectangle {
-        color: bar.look[0]
+        color: Tones.ink(bar.tone)
         height: parent.height - 2 * parent.radius
         width: ScreenMetrics.mm(Tokens.spaceStripe)
         y: parent.radius
@@ -33,8 +26,8 @@ Rectangle {
     Icon {
         id: symbol
 
-        color: bar.look[0]
-        name: bar.look[2]
+        color: Tones.ink(bar.tone)
+        name: Tones.icon(bar.tone)
         size: Math.round(bar.textSize * 1.25)
         x: bar.square ? ScreenMetrics.margin : ScreenMetrics.gutter
         y: bar.padding + (ScreenMetrics.lineOf(bar.textSize) - size) / 2
@@ -50,7 +43,7 @@ Rectangle {
 
         HallText {
             objectName: "notice"
-            color: bar.look[0]
+            color: Tones.ink(bar.tone)
             size: bar.textSize
             strong: true
             words: bar.text

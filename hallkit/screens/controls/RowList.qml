@@ -1,4 +1,6 @@
 // Lines of a list or of a summary. `summary`: the label is a caption and the value is what counts.
+pragma ComponentBehavior: Bound
+
 import QtQuick
 
 Rectangle {

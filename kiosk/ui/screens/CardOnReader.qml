@@ -1,4 +1,6 @@
 // A card over the reader's plate, drawn in the icons' stroke. It sinks slowly towards the plate.
+pragma ComponentBehavior: Bound
+
 import QtQuick
 import hallkit.screens.controls
 

@@ -7,13 +7,6 @@ Page {
     id: page
 
     readonly property string tone: view.notice.tone ?? "plain"
-    readonly property var looks: ({
-            "plain": [Tokens.primary, Tokens.primaryTint, "info"],
-            "done": [Tokens.done, Tokens.doneTint, "done"],
-            "attention": [Tokens.attention, Tokens.attentionTint, "attention"],
-            "fault": [Tokens.fault, Tokens.faultTint, "fault"]
-        })
-    readonly property var look: looks[tone] ?? looks.plain
     readonly property int sign: ScreenMetrics.mm(2 * Tokens.sizeIconSymbol)
 
     ownHeader: true
@@ -36,7 +29,7 @@ Page {
             y: page.wide ? 0 : Math.max(0, Math.round((parent.height - height) / 3))
 
             Rectangle {
-                color: page.look[1]
+                color: Tones.tint(page.tone)
                 height: page.sign
                 radius: width / 2
                 visible: !page.wide
@@ -44,8 +37,8 @@ Page {
 
                 Icon {
                     anchors.centerIn: parent
-                    color: page.look[0]
-                    name: page.look[2]
+                    color: Tones.ink(page.tone)
+                    name: Tones.icon(page.tone)
                     size: ScreenMetrics.mm(Tokens.sizeIconSymbol)
                     weight: 1.6
                 }
