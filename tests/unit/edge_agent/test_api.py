@@ -1,0 +1,327 @@
+"""What applications may ask of the agent, over a real local bus."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.api import AgentApi
+from edge_agent.devices import print_queue
+from edge_agent.devices.card_watch import CardWatch
+from edge_agent.devices.host import PeripheralHost
+from edge_agent.devices.print_queue import PrintQueue
+from edge_agent.records import Recorder
+from hallkit.clients import outbox as outbox_store
+from hallkit.clients.outbox import Outbox
+from hallkit.errors import Reason, Rejected
+from hallkit.model.device import DeviceReport, DeviceStatus
+from hallkit.model.ids import DeviceId, SiteId
+from hallkit.model.printing import PrintJobState, Slip, TextLine
+from hallkit.ports.id_card_reader import CardRead, CardUnreadable, NoCard
+from hallkit.runtime.bus import BusClient
+from hallkit.runtime.journal import Journal
+from hallkit.wire import agent_bus as bus
+from hallkit.wire.events import CloudEvent, VisitStarted
+from tests.fakes.clock import HastyClock
+from tests.fakes.id_card_reader import SAMPLE_CARD, FakeIdCardReader
+from tests.fakes.ticket_printer import FakeTicketPrinter
+
+NOW = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
+SLIP = Slip(lines=(TextLine(text="A007"),))
+
+
+class Application:
+    """A client of the agent; what it hears can be awaited."""
+
+    def __init__(self, path: Path) -> None:
+        self.heard: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self.client = BusClient(path, on_snapshot=self._snapshot, on_event=self._event)
+
+    async def _snapshot(self, data: dict[str, Any]) -> None:
+        await self._event("snapshot", data)
+
+    async def _event(self, name: str, data: dict[str, Any]) -> None:
+        self.heard.put_nowait((name, data))
+
+    async def hears(self, name: str) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            while (heard := await self.heard.get())[0] != name:
+                pass
+        return heard[1]
+
+    async def watch(self, *, on: bool) -> None:
+        await self.client.request(bus.CARD_WATCH, bus.CardWatch(on=on), bus.Empty)
+
+    async def answered(self) -> list[str]:
+        """Names of all that was heard before the answer to a question of its own."""
+        await self.client.request(bus.DEVICES_LIST, bus.Empty(), bus.Devices)
+        return [self.heard.get_nowait()[0] for _ in range(self.heard.qsize())]
+
+
+class Agent:
+    def __init__(self, folder: Path, journal: Journal, *, with_devices: bool = True) -> None:
+        self.path = folder / "agent.sock"
+        clock = HastyClock()
+        self.outbox = Outbox(journal, boot="boot")
+        recorder = Recorder(self.outbox, clock, site=SiteId("demo"), device=DeviceId("terminal-01"))
+        self.printer = FakeTicketPrinter(clock)
+        self.reader = FakeIdCardReader(clock)
+        self.cards = CardWatch(
+            self.reader,
+            clock,
+            tell=lambda outcome: self.api.card_outcome(outcome),  # noqa: PLW0108  # made below
+        )
+        self.queue = PrintQueue(
+            journal,
+            recorder,
+            self.printer,
+            clock,
+            on_change=lambda job: self.api.job_changed(job),  # noqa: PLW0108  # made below
+        )
+        self.api = AgentApi(
+            self.path,
+            PeripheralHost([], clock),
+            recorder,
+            queue=self.queue if with_devices else None,
+            cards=self.cards if with_devices else None,
+        )
+
+    @asynccontextmanager
+    async def application(self) -> AsyncIterator[Application]:
+        application = Application(self.path)
+        running = asyncio.create_task(application.client.run())
+        await application.client.connected.wait()
+        try:
+            yield application
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def sleeps(self) -> None:
+        """Return when nobody watches any more."""
+        async with asyncio.timeout(5):
+            while self.cards._wanted.is_set():  # noqa: ASYNC110  # a watch has no event for it
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, with_devices: bool = True) -> AsyncIterator[Agent]:
+    steps = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
+    async with Journal(folder / "agent.sqlite", steps) as journal:
+        agent = Agent(folder, journal, with_devices=with_devices)
+        await agent.outbox.start()
+        async with agent.api.server:
+            watching = asyncio.create_task(agent.api.watch_connections())
+            try:
+                yield agent
+            finally:
+                assert not watching.done()
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    async with serving(tmp_path) as one:
+        yield one
+
+
+# ── Cards ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_card_is_told_to_the_one_who_watches_and_to_nobody_else(agent: Agent) -> None:
+    async with agent.application() as kiosk, agent.application() as curious:
+        await kiosk.watch(on=True)
+        agent.api.card_outcome(CardRead(SAMPLE_CARD))
+        agent.api.card_outcome(CardUnreadable(Reason.GARBLED))
+        agent.api.card_outcome(NoCard(left_behind=True))
+        agent.api.card_outcome(NoCard())
+        told = bus.CardReadData.model_validate(await kiosk.hears(bus.CARD_READ))
+        assert told.card == SAMPLE_CARD
+        assert await kiosk.hears(bus.CARD_UNREADABLE) == {"reason": "garbled"}
+        await kiosk.hears(bus.CARD_LEFT_BEHIND)
+        await kiosk.hears(bus.CARD_REMOVED)
+        assert await curious.answered() == ["snapshot"]
+
+
+async def test_nobody_hears_of_a_card_while_nobody_watches(agent: Agent) -> None:
+    async with agent.application() as kiosk:
+        await kiosk.watch(on=True)
+        await kiosk.watch(on=False)
+        agent.api.card_outcome(CardRead(SAMPLE_CARD))
+        assert await kiosk.answered() == ["snapshot"]
+    assert not agent.cards._wanted.is_set()
+
+
+async def test_the_watch_ends_with_the_connection(agent: Agent) -> None:
+    async with agent.application() as kiosk:
+        await kiosk.watch(on=True)
+        assert agent.cards._wanted.is_set()
+    await agent.sleeps()
+    async with agent.application() as later:
+        agent.api.card_outcome(CardRead(SAMPLE_CARD))
+        assert await later.answered() == ["snapshot"]
+
+
+async def test_the_watch_of_the_second_ends_with_the_second_though_the_first_stays(
+    agent: Agent,
+) -> None:
+    async with agent.application() as first:
+        await first.watch(on=True)
+        async with agent.application() as second:
+            await second.watch(on=True)
+            agent.api.card_outcome(CardRead(SAMPLE_CARD))
+            await second.hears(bus.CARD_READ)
+        await agent.sleeps()
+        assert await first.answered() == ["snapshot"]
+
+
+async def test_only_the_one_who_watches_can_stop_it(agent: Agent) -> None:
+    async with agent.application() as kiosk, agent.application() as other:
+        await kiosk.watch(on=True)
+        await other.watch(on=False)
+        agent.api.card_outcome(CardRead(SAMPLE_CARD))
+        await kiosk.hears(bus.CARD_READ)
+
+
+async def test_the_first_stays_and_the_second_watches_on(agent: Agent) -> None:
+    async with agent.application() as second:
+        async with agent.application() as first:
+            await first.watch(on=True)
+            await second.watch(on=True)
+        agent.api.card_outcome(CardRead(SAMPLE_CARD))
+        await second.hears(bus.CARD_READ)
+        assert agent.cards._wanted.is_set()
+
+
+# ── Printing ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_slip_is_promised_and_every_application_hears_of_it(agent: Agent) -> None:
+    await agent.printer.probe()
+    async with agent.application() as kiosk, agent.application() as other:
+        asked = bus.PrintSubmit(job="v-slip", slip=SLIP)
+        promised = await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
+        assert promised.job.state is PrintJobState.QUEUED
+        printing = asyncio.create_task(agent.queue.run())
+        states = [(await other.hears(bus.PRINT_CHANGED))["job"]["state"] for _ in range(2)]
+        assert states == ["printing", "completed"]
+        found = await other.client.request(
+            bus.PRINT_JOB, bus.PrintJobQuery(job="v-slip"), bus.PrintJobResult
+        )
+        assert found.job.state is PrintJobState.COMPLETED
+        printing.cancel()
+        await asyncio.gather(printing, return_exceptions=True)
+
+
+async def test_a_job_that_is_owed_stands_in_the_snapshot_until_it_is_done(agent: Agent) -> None:
+    await agent.printer.probe()
+    agent.printer.fault = Reason.PAPER_OUT
+    await agent.printer.probe()
+    async with agent.application() as kiosk:
+        printing = asyncio.create_task(agent.queue.run())
+        asked = bus.PrintSubmit(job="v-slip", slip=SLIP)
+        await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
+        await kiosk.hears(bus.PRINT_CHANGED)
+        async with agent.application() as late:
+            jobs = (await late.hears("snapshot"))["jobs"]
+            assert [(job["id"], job["state"]) for job in jobs] == [("v-slip", "waiting")]
+        agent.printer.mend()
+        await agent.printer.probe()
+        agent.queue.printer_changed()
+        while (await kiosk.hears(bus.PRINT_CHANGED))["job"]["state"] != "completed":
+            pass
+        async with agent.application() as later:
+            assert (await later.hears("snapshot"))["jobs"] == []
+        printing.cancel()
+        await asyncio.gather(printing, return_exceptions=True)
+
+
+@pytest.mark.parametrize("job", ["", "x" * 65])
+async def test_an_id_that_no_event_could_carry_is_refused(agent: Agent, job: str) -> None:
+    asked = bus.PrintSubmit.model_construct(job=job, slip=SLIP)
+    async with agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
+    assert fault.value.problem_code == "wire"
+    assert await agent.queue.unfinished() == ()
+
+
+async def test_a_machine_without_the_device_says_so(tmp_path: Path) -> None:
+    async with serving(tmp_path, with_devices=False) as agent, agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.watch(on=True)
+        assert (fault.value.problem_code, fault.value.detail) == (
+            "device.unsupported",
+            "unsupported",
+        )
+        asked = bus.PrintSubmit(job="v", slip=SLIP)
+        with pytest.raises(Rejected):
+            await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
+
+
+# ── Events ───────────────────────────────────────────────────────────────────────────────────
+
+
+def visit_event(**data: object) -> CloudEvent:
+    made = CloudEvent.wrap(VisitStarted(visit="v"), source="kiosk", time=NOW)
+    return made.model_copy(update={"data": made.data | data})
+
+
+async def test_an_event_is_kept_once_under_the_machines_own_name(agent: Agent) -> None:
+    event = visit_event()
+    async with agent.application() as kiosk:
+        for _ in range(2):
+            await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+    [row] = await agent.outbox.rows_after(0, limit=9)
+    assert row.event == event.model_copy(update={"source": "hallkit/demo/terminal-01"})
+
+
+async def test_fields_that_the_type_does_not_have_never_reach_the_outbox(agent: Agent) -> None:
+    event = visit_event(name="张三", id_number="11010519491231002X", nested={"number": "1"})
+    async with agent.application() as kiosk:
+        await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+    [row] = await agent.outbox.rows_after(0, limit=9)
+    assert row.event.data == {"visit": "v"}
+
+
+@pytest.mark.parametrize(
+    ("change", "data"),
+    [
+        ({"type": "citizen.card.v1"}, {}),
+        ({"type": "visit.ended.v1"}, {"outcome": "张三"}),
+        ({"type": "visit.started.v1", "data": {}}, {}),
+    ],
+)
+async def test_an_event_of_no_published_type_is_refused(
+    agent: Agent, change: dict[str, object], data: dict[str, object]
+) -> None:
+    event = visit_event(**data).model_copy(update=change)
+    async with agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+    assert fault.value.problem_code == "wire"
+    assert await agent.outbox.size() == 0
+
+
+# ── The state of the machine ─────────────────────────────────────────────────────────────────
+
+
+async def test_every_application_hears_of_devices_and_the_link(agent: Agent) -> None:
+    report = DeviceReport(
+        id="ticket-printer", port="ticket_printer", driver="fake", status=DeviceStatus.ONLINE
+    )
+    async with agent.application() as kiosk:
+        assert (await kiosk.hears("snapshot"))["link_up"] is False
+        agent.api.device_changed(report)
+        agent.api.link_changed(up=True)
+        assert (await kiosk.hears(bus.DEVICE_CHANGED))["device"]["id"] == "ticket-printer"
+        assert await kiosk.hears(bus.LINK_CHANGED) == {"up": True}
+        async with agent.application() as late:
+            assert (await late.hears("snapshot"))["link_up"] is True

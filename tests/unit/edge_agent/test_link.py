@@ -1,0 +1,304 @@
+"""Reports go out in order, within the hub's credit, until the hub says that it has them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.link import CREDIT_AT_START, CREDIT_LIMIT, DeviceLink, tell_while_running
+from hallkit.clients.outbox import SCHEMA, Outbox
+from hallkit.errors import LinkDown, LinkError, Rejected
+from hallkit.model.ids import DeviceId, SiteId
+from hallkit.runtime.journal import Journal
+from hallkit.wire.events import CloudEvent, VisitStarted
+from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, Info, Presence, Report
+from hallkit.wire.topics import DeviceTopics
+from tests.fakes.clock import HastyClock
+
+TOPICS = DeviceTopics(SiteId("demo"), DeviceId("terminal-01"))
+NOW = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
+
+
+class FakeBroker:
+    """What `DeviceLink` uses of `MqttLink`; keeps what was published."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.Event()
+        self.published: list[tuple[str, bytes, bool]] = []
+        self.subscribed: list[str] = []
+        self.fault: LinkError | None = None
+        self.reports: asyncio.Queue[Report] = asyncio.Queue()
+        self.faults_raised = asyncio.Event()
+        self.anything = asyncio.Event()
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        if self.fault is not None:
+            self.faults_raised.set()
+            raise self.fault
+        self.published.append((topic, payload, retain))
+        self.anything.set()
+        if topic == TOPICS.report:
+            self.reports.put_nowait(Report.from_bytes(payload, limit=PAYLOAD_LIMIT))
+
+    async def subscribe(self, *filters: str) -> None:
+        self.subscribed += filters
+
+
+class Machine:
+    """One life of the agent's link over a journal that outlives it."""
+
+    def __init__(self, journal: Journal, *, boot: str, resend_after_s: float = 60.0) -> None:
+        self.clock = HastyClock()
+        self.broker = FakeBroker()
+        self.outbox = Outbox(journal, boot=boot)
+        self.boot = boot
+        self.link = DeviceLink(
+            self.broker,
+            self.outbox,
+            self.clock,
+            topics=TOPICS,
+            boot=boot,
+            info=lambda: Info(name="1号", role="terminal", agent="1", peripherals=()),
+            resend_after_s=resend_after_s,
+        )
+
+    async def connect(self) -> None:
+        self.broker.connected.clear()
+        await self.link.make_will()
+        await self.link.on_connected()
+        self.broker.connected.set()
+
+    async def add(self, count: int) -> None:
+        for _ in range(count):
+            event = CloudEvent.wrap(VisitStarted(visit="v"), source="hallkit/demo/t", time=NOW)
+            await self.outbox.add(
+                event,
+                wall_ms=self.clock.wall_ms(),
+                mono_ms=round(self.clock.mono_s() * 1000),
+            )
+
+    async def reports(self, count: int) -> list[Report]:
+        async with asyncio.timeout(5):
+            return [await self.broker.reports.get() for _ in range(count)]
+
+    async def hub_says(self, upto: int, *, boot: str | None = None, credit: int = 50) -> None:
+        ack = Ack(boot=boot or self.boot, upto=upto, credit=credit)
+        await self.link.on_message(TOPICS.ack, ack.to_bytes())
+
+    async def settled(self) -> None:
+        """Return when the sender has nothing left to do."""
+        for _ in range(5):
+            await self.outbox.size()
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    async with Journal(tmp_path / "agent.sqlite", [SCHEMA]) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def machine(journal: Journal) -> AsyncIterator[Machine]:
+    async with running(Machine(journal, boot="boot-b")) as one:
+        yield one
+
+
+@asynccontextmanager
+async def running(machine: Machine) -> AsyncIterator[Machine]:
+    await machine.outbox.start()
+    sending = asyncio.create_task(machine.link.run())
+    try:
+        yield machine
+        assert not sending.done()
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Machine) -> None:
+    topic, will = await machine.link.make_will()
+    assert topic == TOPICS.presence
+    assert Presence.from_bytes(will, limit=PAYLOAD_LIMIT).state == "offline"
+    await machine.link.on_connected()
+    assert machine.broker.subscribed == [TOPICS.ack]
+    presence, info = machine.broker.published
+    birth = Presence.from_bytes(presence[1], limit=PAYLOAD_LIMIT)
+    assert (presence[0], presence[2]) == (TOPICS.presence, True)
+    assert (birth.state, birth.epoch, birth.boot) == ("online", 1, "boot-b")
+    assert (info[0], info[2]) == (TOPICS.info, True)
+    assert machine.link.farewell()[0] == TOPICS.presence
+    await machine.link.make_will()
+    await machine.link.on_connected()
+    again = Presence.from_bytes(machine.broker.published[2][1], limit=PAYLOAD_LIMIT)
+    assert again.epoch == 2
+
+
+async def test_reports_go_out_in_order_and_are_kept_until_acknowledged(machine: Machine) -> None:
+    await machine.add(3)
+    await machine.connect()
+    first, second, third = await machine.reports(3)
+    assert [report.seq for report in (first, second, third)] == [1, 2, 3]
+    assert (first.boot, first.first, first.hist) == ("boot-b", 1, False)
+    assert await machine.outbox.size() == 3
+    await machine.hub_says(2)
+    assert [row.seq for row in await machine.outbox.rows_after(0, limit=9)] == [3]
+    await machine.add(1)
+    [fourth] = await machine.reports(1)
+    assert (fourth.seq, fourth.first) == (4, 3)
+
+
+async def test_no_more_is_on_the_way_than_the_hub_takes(machine: Machine) -> None:
+    await machine.add(CREDIT_AT_START + 20)
+    await machine.connect()
+    assert [report.seq for report in await machine.reports(CREDIT_AT_START)][-1] == CREDIT_AT_START
+    await machine.settled()
+    assert machine.broker.reports.empty()
+    await machine.hub_says(10, credit=45)
+    assert [report.seq for report in await machine.reports(5)] == [51, 52, 53, 54, 55]
+    await machine.settled()
+    assert machine.broker.reports.empty()
+
+
+async def test_an_acknowledgement_of_what_was_never_sent_gives_no_credit(
+    journal: Journal,
+) -> None:
+    """Rows of a former boot go with a late word of the hub: they were not on this way."""
+    former = Machine(journal, boot="boot-a")
+    await former.outbox.start()
+    await former.add(30)
+    async with running(Machine(journal, boot="boot-b")) as machine:
+        await machine.add(5)
+        await machine.hub_says(30, boot="boot-a", credit=2)
+        await machine.connect()
+        assert [report.seq for report in await machine.reports(2)] == [1, 2]
+        await machine.settled()
+        assert machine.broker.reports.empty()
+
+
+async def test_a_boundless_credit_is_bounded(machine: Machine) -> None:
+    await machine.hub_says(0, credit=10**9)
+    assert machine.link._credit == CREDIT_LIMIT
+
+
+async def test_a_new_connection_sends_everything_unacknowledged_again(machine: Machine) -> None:
+    await machine.add(3)
+    await machine.connect()
+    await machine.reports(3)
+    await machine.hub_says(1)
+    await machine.connect()
+    await machine.add(1)
+    assert [report.seq for report in await machine.reports(3)] == [2, 3, 4]
+
+
+async def test_a_silent_hub_is_told_again(journal: Journal) -> None:
+    async with running(Machine(journal, boot="boot-b", resend_after_s=0.0)) as machine:
+        await machine.add(2)
+        await machine.connect()
+        assert [report.seq for report in await machine.reports(6)] == [1, 2, 1, 2, 1, 2]
+        await machine.hub_says(2)
+        await machine.settled()
+        while not machine.broker.reports.empty():
+            machine.broker.reports.get_nowait()
+        await machine.settled()
+        assert machine.broker.reports.empty()
+
+
+async def test_a_busy_machine_tells_a_silent_hub_again_too(journal: Journal) -> None:
+    """New rows must not put off the moment at which the lost ones are sent again."""
+    async with running(Machine(journal, boot="boot-b", resend_after_s=10.0)) as machine:
+        await machine.connect()
+        for seq in range(1, 4):
+            await machine.add(1)
+            assert [report.seq for report in await machine.reports(1)] == [seq]
+            machine.clock.advance(4.0)
+        await machine.add(1)
+        assert [report.seq for report in await machine.reports(4)] == [1, 2, 3, 4]
+
+
+async def test_a_word_that_comes_before_the_brokers_own_is_not_lost(machine: Machine) -> None:
+    class Quick(FakeBroker):
+        async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+            await super().publish(topic, payload, retain=retain)
+            if topic == TOPICS.report:
+                seq = Report.from_bytes(payload, limit=PAYLOAD_LIMIT).seq
+                await machine.hub_says(seq)
+
+    quick = Quick()
+    quick.connected = machine.broker.connected
+    machine.broker = machine.link._link = quick
+    await machine.add(3)
+    await machine.connect()
+    await machine.reports(3)
+    await machine.settled()
+    assert machine.link._on_the_way == set()
+    assert await machine.outbox.size() == 0
+
+
+async def test_what_is_told_late_is_marked_as_history(journal: Journal) -> None:
+    former = Machine(journal, boot="boot-a")
+    await former.outbox.start()
+    await former.add(1)
+    machine = Machine(journal, boot="boot-b")
+    machine.clock.advance(61.0)
+    async with running(machine):
+        await machine.add(1)
+        await machine.connect()
+        assert [report.hist for report in await machine.reports(2)] == [True, False]
+        # A wall clock that is set right says nothing about how late it is.
+        machine.broker.connected.clear()
+        await machine.add(1)
+        machine.clock.set_wall_ms(machine.clock.wall_ms() + 86_400_000)
+        await machine.connect()
+        assert [report.hist for report in await machine.reports(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("fault", [LinkDown("gone"), Rejected("quota_exceeded", "broker")])
+async def test_a_failed_publication_is_tried_again(machine: Machine, fault: LinkError) -> None:
+    await machine.add(2)
+    await machine.connect()
+    await machine.reports(2)
+    machine.broker.fault = fault
+    await machine.add(1)
+    async with asyncio.timeout(5):
+        await machine.broker.faults_raised.wait()
+    await machine.link.tell_info()  # skipped: the next birth tells it
+    machine.broker.fault = None
+    assert [report.seq for report in await machine.reports(1)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        (TOPICS.ack, b""),
+        (TOPICS.ack, b"\xff\x00{"),
+        (TOPICS.ack, b'{"boot":"boot-b","upto":-1,"credit":1}'),
+        (TOPICS.ack, b'{"boot":"boot-b","upto":1,"credit":0}'),
+        (TOPICS.ack, b'{"boot":"boot-b","upto":"all","credit":5}'),
+        (TOPICS.ack, b'{"upto":1,"credit":5}'),
+        (TOPICS.ack, b" " * (PAYLOAD_LIMIT + 1)),
+        ("hallkit/1/demo/terminal-02/down/ack", b'{"boot":"boot-b","upto":1,"credit":5}'),
+    ],
+)
+async def test_a_senseless_acknowledgement_is_refused_and_counted(
+    machine: Machine, topic: str, payload: bytes
+) -> None:
+    await machine.add(1)
+    await machine.link.on_message(topic, payload)
+    assert machine.link.refused == 1
+    assert await machine.outbox.size() == 1
+
+
+async def test_the_inventory_is_told_when_it_changed(machine: Machine) -> None:
+    changed = asyncio.Event()
+    telling = asyncio.create_task(tell_while_running(changed, machine.link))
+    changed.set()
+    async with asyncio.timeout(5):
+        await machine.broker.anything.wait()
+    assert machine.broker.published[0][0] == TOPICS.info
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)

@@ -1,0 +1,376 @@
+"""A job has one of three outcomes, whatever dies at whatever moment, and one valid number."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.devices import print_queue
+from edge_agent.devices.print_queue import KEPT_JOBS, UNCONFIRMED_LIMIT, PrintQueue
+from edge_agent.records import Recorder
+from hallkit.clients import outbox as outbox_store
+from hallkit.clients.outbox import Outbox
+from hallkit.errors import Reason, Rejected
+from hallkit.model.device import DeviceReport
+from hallkit.model.ids import DeviceId, JobId, SiteId
+from hallkit.model.printing import (
+    PrintJob,
+    PrintJobState,
+    PrintOutcome,
+    PrintResult,
+    Slip,
+    TextLine,
+)
+from hallkit.runtime.journal import Journal, Result
+from hallkit.wire.events import TicketPrinted
+from tests.fakes.clock import HastyClock
+from tests.fakes.ticket_printer import FakeTicketPrinter
+
+SLIP = Slip(lines=(TextLine(text="A007"),), reprint_mark="补打")
+JOB = JobId("visit-slip")
+
+
+class Power(BaseException):
+    """The agent dies here; nothing of ours may catch it."""
+
+
+class Bench:
+    """A journal that outlives agents, and a printer that outlives both."""
+
+    journal: Journal
+    outbox: Outbox
+
+    def __init__(self, path: Path, journal: type[Journal] = Journal) -> None:
+        self.clock = HastyClock()
+        self.printer = FakeTicketPrinter(self.clock)
+        self.changes: asyncio.Queue[PrintJob] = asyncio.Queue()
+        self._open: Callable[[], Journal] = lambda: journal(
+            path, [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
+        )
+        self._boots = 0
+
+    @asynccontextmanager
+    async def agent(self) -> AsyncIterator[PrintQueue]:
+        """One life of the agent; leaving the block is its sudden end."""
+        self._boots += 1
+        async with self._open() as self.journal:
+            self.outbox = Outbox(self.journal, boot=f"boot-{self._boots}")
+            await self.outbox.start()
+            recorder = Recorder(
+                self.outbox, self.clock, site=SiteId("demo"), device=DeviceId("terminal-01")
+            )
+            queue = PrintQueue(
+                self.journal,
+                recorder,
+                self.printer,
+                self.clock,
+                on_change=self.changes.put_nowait,
+            )
+            yield queue
+
+    @asynccontextmanager
+    async def printing(self) -> AsyncIterator[PrintQueue]:
+        """One life of the agent in which the queue runs."""
+        await self.printer.probe()
+        async with self.agent() as queue:
+            running = asyncio.create_task(queue.run())
+            try:
+                yield queue
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+    async def until(self, state: PrintJobState, job: str = JOB) -> PrintJob:
+        async with asyncio.timeout(5):
+            while (changed := await self.changes.get()).state is not state or changed.id != job:
+                pass
+        return changed
+
+    async def told(self) -> list[TicketPrinted]:
+        rows = await self.outbox.rows_after(0, limit=1000)
+        return [row.event.unwrap(TicketPrinted) for row in rows]
+
+    @property
+    def marks(self) -> list[bool]:
+        """For each whole slip on paper whether it is marked."""
+        return [marked for _, marked in self.printer.slips]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "agent.sqlite")
+
+
+async def test_a_slip_is_printed_once_and_said_so(bench: Bench) -> None:
+    async with bench.printing() as queue:
+        assert (await queue.submit(JOB, SLIP)).state is PrintJobState.QUEUED
+        job = await bench.until(PrintJobState.COMPLETED)
+        assert (job.attempts, job.copies_marked, job.reason) == (1, 0, None)
+        assert await queue.find(JOB) == job
+        assert await queue.unfinished() == ()
+        assert [told.state for told in await bench.told()] == [PrintJobState.COMPLETED]
+    assert bench.marks == [False]
+
+
+async def test_a_job_submitted_again_is_printed_once(bench: Bench) -> None:
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        await bench.until(PrintJobState.COMPLETED)
+        assert (await queue.submit(JOB, SLIP)).state is PrintJobState.COMPLETED
+        await queue.submit(JobId("next"), SLIP)
+        await bench.until(PrintJobState.COMPLETED, "next")
+    assert bench.marks == [False, False]
+
+
+async def test_another_slip_under_the_same_id_is_refused(bench: Bench) -> None:
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        other = SLIP.model_copy(update={"lines": (TextLine(text="B001"),)})
+        with pytest.raises(Rejected) as fault:
+            await queue.submit(JOB, other)
+        assert fault.value.problem_code == "print.other_slip"
+        await bench.until(PrintJobState.COMPLETED)
+    assert [slip for slip, _ in bench.printer.slips] == [SLIP]
+
+
+async def test_a_job_that_was_never_promised_is_unknown(bench: Bench) -> None:
+    async with bench.agent() as queue:
+        with pytest.raises(Rejected) as fault:
+            await queue.find(JOB)
+        assert fault.value.problem_code == "print.unknown_job"
+
+
+async def test_jobs_are_printed_in_the_order_they_were_promised(bench: Bench) -> None:
+    async with bench.agent() as queue:
+        for number in range(5):
+            text = TextLine(text=str(number))
+            await queue.submit(JobId(f"job-{number}"), Slip(lines=(text,)))
+    async with bench.printing():
+        await bench.until(PrintJobState.COMPLETED, "job-4")
+    assert [slip.lines[0] for slip, _ in bench.printer.slips] == [
+        TextLine(text=str(number)) for number in range(5)
+    ]
+
+
+async def test_a_slip_waits_for_paper_and_is_then_printed_unmarked(bench: Bench) -> None:
+    bench.printer.fault = Reason.PAPER_OUT
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        waiting = await bench.until(PrintJobState.WAITING)
+        assert (waiting.reason, waiting.attempts) == (Reason.PAPER_OUT, 0)
+        queue.printer_changed()  # for another reason: there is still no paper
+        bench.printer.mend()
+        await bench.printer.probe()
+        queue.printer_changed()
+        job = await bench.until(PrintJobState.COMPLETED)
+        assert (job.copies_marked, job.reason) == (0, None)
+        assert [told.state for told in await bench.told()] == ["waiting", "completed"]
+    assert bench.marks == [False]
+
+
+async def test_what_was_not_started_is_tried_again_unmarked(bench: Bench) -> None:
+    class Wary(FakeTicketPrinter):
+        refusals = 3
+
+        async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+            if self.refusals:
+                self.refusals -= 1
+                return PrintOutcome(result=PrintResult.NOT_STARTED, reason=Reason.OCCUPIED)
+            return await super().print_slip(slip, marked=marked)
+
+    bench.printer = Wary(bench.clock)
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        assert (await bench.until(PrintJobState.WAITING)).reason is Reason.OCCUPIED
+        job = await bench.until(PrintJobState.COMPLETED)
+        assert (job.attempts, job.copies_marked) == (4, 0)
+    assert bench.marks == [False]
+
+
+async def test_what_may_be_on_paper_is_printed_again_with_the_mark(bench: Bench) -> None:
+    bench.printer.fault_in_next_slip = Reason.PAPER_OUT
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        assert (await bench.until(PrintJobState.WAITING)).reason is Reason.PAPER_OUT
+        bench.printer.mend()
+        await bench.printer.probe()
+        queue.printer_changed()
+        job = await bench.until(PrintJobState.COMPLETED)
+        assert (job.attempts, job.copies_marked) == (2, 1)
+    assert (bench.printer.half_slips, bench.marks) == (1, [True])
+
+
+class Mute(FakeTicketPrinter):
+    """Prints, and never says so."""
+
+    async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+        await super().print_slip(slip, marked=marked)
+        return PrintOutcome(result=PrintResult.UNKNOWN)
+
+
+async def test_copies_end_at_the_limit_and_the_next_job_goes_on(bench: Bench) -> None:
+    bench.printer = mute = Mute(bench.clock)
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        given_up = await bench.until(PrintJobState.CANCELLED)
+        assert (given_up.attempts, given_up.reason) == (UNCONFIRMED_LIMIT, Reason.SILENT)
+        assert (await queue.submit(JOB, SLIP)).state is PrintJobState.CANCELLED
+        await queue.submit(JobId("next"), SLIP)
+        await bench.until(PrintJobState.CANCELLED, "next")
+    assert [marked for _, marked in mute.slips[:UNCONFIRMED_LIMIT]] == [False, True, True]
+
+
+class Crashing(FakeTicketPrinter):
+    """A driver with a fault of ours."""
+
+    crashes = 1
+
+    async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+        if self.crashes:
+            self.crashes -= 1
+            raise KeyError("profile")
+        return await super().print_slip(slip, marked=marked)
+
+    async def probe(self) -> DeviceReport:
+        if not self.crashes and not self.slips:
+            self.crashes = -1
+            raise KeyError("profile")
+        return await super().probe()
+
+
+async def test_a_driver_that_raises_does_not_end_the_agent(bench: Bench) -> None:
+    bench.printer = printer = Crashing(bench.clock)
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        assert (await bench.until(PrintJobState.WAITING)).reason is Reason.INTERNAL
+        printer.crashes = 0
+        printer.slips.append((SLIP, False))  # the probe is mended, too
+        job = await bench.until(PrintJobState.COMPLETED)
+        assert job.copies_marked == 1
+
+
+class Fate:
+    """Ends the agent at the n-th moment: before or after a transaction or the printing."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def strike(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Power
+
+
+class MortalJournal(Journal):
+    fate: Fate
+
+    async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        self.fate.strike()
+        result = await super().write(work)
+        self.fate.strike()
+        return result
+
+
+class MortalPrinter(FakeTicketPrinter):
+    """The printer lives on; the agent may die before or after its word."""
+
+    fate: Fate
+
+    async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+        self.fate.strike()
+        outcome = await super().print_slip(slip, marked=marked)
+        self.fate.strike()
+        return outcome
+
+
+def mortal(path: Path) -> tuple[Bench, Fate]:
+    fate = Fate()
+    bench = Bench(path, journal=MortalJournal)
+    bench.printer = printer = MortalPrinter(bench.clock)
+    MortalJournal.fate = printer.fate = fate
+    return bench, fate
+
+
+async def die_at(bench: Bench, fate: Fate, moment: int) -> bool:
+    """One life that ends at a moment of its printing; False if the job was completed first."""
+    await bench.printer.probe()
+    async with bench.agent() as queue:
+        fate.left = moment
+        running = asyncio.create_task(queue.run())
+        completed = asyncio.create_task(bench.until(PrintJobState.COMPLETED))
+        await asyncio.wait({running, completed}, return_when=asyncio.FIRST_COMPLETED)
+        died = running.done()
+        running.cancel()
+        completed.cancel()
+        await asyncio.gather(running, completed, return_exceptions=True)
+        fate.left = 0
+    return died
+
+
+async def test_a_death_between_any_two_statements_leaves_one_valid_number(tmp_path: Path) -> None:
+    seen: set[tuple[bool, ...]] = set()
+    for moment in itertools.count(1):
+        bench, fate = mortal(tmp_path / f"{moment}.sqlite")
+        async with bench.agent() as queue:
+            await queue.submit(JOB, SLIP)
+        if not await die_at(bench, fate, moment):
+            break
+        async with bench.printing() as queue:
+            if (await queue.find(JOB)).state is not PrintJobState.COMPLETED:
+                await bench.until(PrintJobState.COMPLETED)
+            told = [event.state for event in await bench.told()]
+        assert told.count(PrintJobState.COMPLETED) == 1
+        # What may be a second copy says so, and nothing is printed a third time.
+        assert bench.marks in ([False], [True], [False, True])
+        assert all(slip == SLIP for slip, _ in bench.printer.slips)
+        seen.add(tuple(bench.marks))
+    assert seen == {(False,), (True,), (False, True)}
+
+
+async def test_an_agent_that_dies_of_the_job_stops_printing_it(tmp_path: Path) -> None:
+    bench, fate = mortal(tmp_path / "agent.sqlite")
+    async with bench.agent() as queue:
+        await queue.submit(JOB, SLIP)
+    lives = 0
+    while True:
+        # A moment at which the slip is on paper and the agent has not written it down.
+        after_paper = 4 if lives == 0 else 6
+        if lives == UNCONFIRMED_LIMIT or not await die_at(bench, fate, after_paper):
+            break
+        lives += 1
+    assert lives == UNCONFIRMED_LIMIT
+    async with bench.printing() as queue:
+        assert (await bench.until(PrintJobState.CANCELLED)).attempts == UNCONFIRMED_LIMIT
+        assert await queue.unfinished() == ()
+        assert [event.state for event in await bench.told()] == [PrintJobState.CANCELLED]
+    assert bench.marks == [False, True, True]
+
+
+async def test_what_is_owed_is_known_after_a_restart(bench: Bench) -> None:
+    async with bench.agent() as queue:
+        await queue.submit(JOB, SLIP)
+    async with bench.agent() as queue:
+        assert [job.id for job in await queue.unfinished()] == [JOB]
+
+
+async def test_ended_jobs_are_forgotten_in_the_end_and_owed_ones_never(bench: Bench) -> None:
+    async with bench.agent() as queue:
+        await queue.submit(JobId("owed"), SLIP)
+        text = SLIP.model_dump_json()
+        await bench.journal.write(
+            lambda db: db.executemany(
+                "insert into print_job (id, slip, state, created_ms) values (?, ?, 'completed', 1)",
+                [(f"job-{number}", text) for number in range(KEPT_JOBS + 10)],
+            )
+        )
+        await queue.submit(JobId("last"), SLIP)
+        with pytest.raises(Rejected):
+            await queue.find(JobId("job-0"))
+        assert (await queue.find(JobId(f"job-{KEPT_JOBS}"))).state is PrintJobState.COMPLETED
+        assert [job.id for job in await queue.unfinished()] == ["owed", "last"]
