@@ -38,6 +38,11 @@ class Hall:
     def printer_control(self) -> Path:
         return self.installation.runtime / "sim-printer.sock"
 
+    def working_pid(self, name: str) -> int:
+        """The process that a keeper (`kiosk` or `screen`) let work last, from its last line."""
+        lines = self.table[name].lines
+        return int(next(line for line in reversed(lines) if line.startswith("working")).split()[-1])
+
 
 @asynccontextmanager
 async def running_hall(installation: Installation, *, headless: bool) -> AsyncIterator[Hall]:

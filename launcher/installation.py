@@ -19,7 +19,7 @@ import re
 import shutil
 import socket
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +73,13 @@ class Installation:
                 raise ConfigError([problem]) from None
             yield
 
-    def prepare(self, *, move_ports: bool, witness: bool = False) -> None:
+    def prepare(
+        self, *, move_ports: bool, witness: bool = False, simulated: Sequence[str] = ()
+    ) -> None:
         """Make what is missing; keep identities and state of an earlier start.
 
         `witness` adds an identity that may read every topic: a rehearsal looks for personal data.
+        `simulated` are machines beside those that the site's files name.
         """
         # Memory only: what an earlier run left there is gone, as after a power cut.
         shutil.rmtree(self.runtime, ignore_errors=True)
@@ -86,7 +89,8 @@ class Installation:
         shutil.copytree(self._site, self.config)
         if move_ports:
             _move_ports(self.config)
-        devices = tuple(sorted(path.stem for path in (self.config / "devices").glob("*.toml")))
+        named = sorted(path.stem for path in (self.config / "devices").glob("*.toml"))
+        devices = (*named, *simulated)
         observers = (WITNESS,) if witness else ()
         pki.make(self.pki, pki.Identities(devices, observers), dt.datetime.now(dt.UTC))
         site = self.site

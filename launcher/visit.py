@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +21,14 @@ from cryptography.exceptions import InvalidSignature
 from PIL import Image
 
 from drivers.sim.control import order
-from hallkit.clients.mqtt import MqttLink
 from hallkit.lexicon.words import words
 from hallkit.runtime.keys import load_public
-from hallkit.runtime.tls import client_context
-from hallkit.wire.topics import ROOT
 from launcher.console import Console, console_page
 from launcher.hall import Hall
-from launcher.installation import TERMINAL, WITNESS
+from launcher.installation import TERMINAL
 from launcher.report import Report
 from launcher.visitor import Visitor
+from launcher.witness import Witness, files_holding, listening
 
 INITIALS = "spjyxkz"
 OFFICIAL_NAME = "食品经营许可证 新办"
@@ -78,28 +73,6 @@ class Rehearsal:
         return count
 
 
-class Witness:
-    """Hears everything on the broker, to look for what must not be there."""
-
-    def __init__(self) -> None:
-        self.payloads: list[tuple[str, bytes]] = []
-
-    async def hear(self, topic: str, payload: bytes) -> None:
-        self.payloads.append((topic, payload))
-
-    def find(self, *secrets: str) -> list[str]:
-        """Topics whose payload or name holds one of these texts, in clear or escaped."""
-        wanted = [secret.encode() for secret in secrets]
-        wanted += [json.dumps(secret).strip('"').encode() for secret in secrets]
-        return sorted(
-            {
-                topic
-                for topic, payload in self.payloads
-                if any(secret in payload or secret in topic.encode() for secret in wanted)
-            }
-        )
-
-
 async def whole_visit(hall: Hall, report: Report, pictures: Path) -> None:
     """Drive the visit and the faults; a step that fails ends it and stands in the report."""
     if hall.panel is None:
@@ -107,7 +80,7 @@ async def whole_visit(hall: Hall, report: Report, pictures: Path) -> None:
     visitor = Visitor(hall.panel, pictures)
     try:
         async with (
-            _witness(hall) as witness,
+            listening(hall.installation) as witness,
             console_page(hall.installation.console_url()) as console,
         ):
             rehearsal = Rehearsal(hall, visitor, console, witness, report, pictures)
@@ -206,7 +179,9 @@ async def _seen_by_technicians(it: Rehearsal) -> None:
 async def _nothing_personal(it: Rehearsal) -> None:
     with it.report.step("nothing personal in any MQTT payload, log or state of the hall") as step:
         secrets = (CARD["name"], CARD["number"], CARD["number"][6:14], CARD["address"])
-        in_files = _files_holding(it, CARD["name"], CARD["number"], CARD["address"])
+        in_files = files_holding(
+            it.hall.installation, CARD["name"], CARD["number"], CARD["address"]
+        )
         step.expect(
             "no payload and no file holds a part of the identity",
             not it.witness.find(*secrets) and not in_files and len(it.witness.payloads) > 0,
@@ -274,7 +249,7 @@ async def _screen_killed(it: Rehearsal) -> None:
         second = await it.visitor.sees("店是什么样的")
         screen = it.hall.table["screen"]
         shown = screen.count("interactive")
-        pid = _working_pid(it)
+        pid = it.hall.working_pid("screen")
         killed_at = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         await screen.wait_for("interactive", count=shown + 1)
@@ -282,7 +257,7 @@ async def _screen_killed(it: Rehearsal) -> None:
         await it.visitor.sees(second.name)
         step.expect(
             "the second question stands on the new screen",
-            pid != _working_pid(it),
+            pid != it.hall.working_pid("screen"),
             question=second.name,
             kill_to_interactive_ms=to_interactive_ms,
             picture=await it.visitor.picture("13-after-screen-killed"),
@@ -448,52 +423,3 @@ def _read_slip(it: Rehearsal, number: int) -> dict[str, Any]:
         "reprint": say("slip.reprint") in text,
         "paper": [line for line in text.splitlines() if line.strip()],
     }
-
-
-def _files_holding(it: Rehearsal, *secrets: str) -> list[str]:
-    """Files of the hall that hold one of these texts as UTF-8 or UTF-16LE."""
-    wanted = [secret.encode(form) for secret in secrets for form in ("utf-8", "utf-16-le")]
-    installation = it.hall.installation
-    folders = (installation.root / "state", installation.logs, installation.receipts)
-    return [
-        str(path.relative_to(installation.root))
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and any(secret in path.read_bytes() for secret in wanted)
-    ]
-
-
-def _working_pid(it: Rehearsal) -> int:
-    """The process that draws now, from its keeper's last line."""
-    lines = it.hall.table["screen"].lines
-    return int(next(line for line in reversed(lines) if line.startswith("working")).split()[-1])
-
-
-@asynccontextmanager
-async def _witness(hall: Hall) -> AsyncIterator[Witness]:
-    installation = hall.installation
-    broker = installation.endpoints["broker"]
-    link = MqttLink(
-        host=broker.host,
-        port=broker.port,
-        client_id=WITNESS,
-        tls=client_context(installation.pki / WITNESS),
-    )
-    witness = Witness()
-
-    async def nothing() -> tuple[str, bytes]:
-        return f"{ROOT}/{installation.site}/{WITNESS}/up/presence", b"{}"
-
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(
-            link.run(
-                will=nothing,
-                on_message=witness.hear,
-                on_connected=lambda: link.subscribe(f"{ROOT}/#"),
-            )
-        )
-        await link.connected.wait()
-        try:
-            yield witness
-        finally:
-            running.cancel()
