@@ -20,6 +20,9 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 8.0
 RESTART_PAUSE_S = 0.2
 
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
+"""setpriv(1) becomes the program: a launcher that is killed leaves nothing behind on the ports."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -137,6 +140,7 @@ class ProcessTable:
         program = running.program
         while not running.stopping:
             process = await asyncio.create_subprocess_exec(
+                *END_WITH_PARENT,
                 *program.command,
                 env=dict(program.environment),
                 stdin=asyncio.subprocess.DEVNULL,
