@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from launcher.commands.sim import SOCKETS
 from launcher.display import VirtualPanel, start_panel
 from launcher.installation import TERMINAL, Installation
 from launcher.processes import ProcessTable, Program
 
 SITE_FILES = ("site.toml",)
+DESKTOP_WINDOW = ("--width", "540", "--height", "960", "--px-per-mm", "1.6")
+"""The terminal's panel at half size, so that it fits on a desk's screen."""
 TERMINAL_FILES = ("site.toml", f"devices/{TERMINAL}.toml")
 
 
@@ -32,11 +35,11 @@ class Hall:
 
     @property
     def reader_control(self) -> Path:
-        return self.installation.runtime / "sim-reader.sock"
+        return self.installation.runtime / SOCKETS["reader"]
 
     @property
     def printer_control(self) -> Path:
-        return self.installation.runtime / "sim-printer.sock"
+        return self.installation.runtime / SOCKETS["printer"]
 
     def working_pid(self, name: str) -> int:
         """The process that a keeper (`kiosk` or `screen`) let work last, from its last line."""
@@ -61,7 +64,7 @@ async def running_hall(installation: Installation, *, headless: bool) -> AsyncIt
 
 def programs(installation: Installation, panel: VirtualPanel | None) -> Sequence[Program]:
     """The process table."""
-    screen_options = ("--fullscreen",) if panel is not None else ()
+    screen_options = ("--fullscreen",) if panel is not None else DESKTOP_WINDOW
     terminal = installation.environment(TERMINAL, files=TERMINAL_FILES)
     printer = installation.endpoints["ticket-printer"]
     return (
@@ -86,7 +89,7 @@ def programs(installation: Installation, panel: VirtualPanel | None) -> Sequence
             command=(
                 *_module("drivers.sim.sdt"),
                 *("--link", str(installation.runtime / "id-card-reader.tty")),
-                *("--control", str(installation.runtime / "sim-reader.sock")),
+                *("--control", str(installation.runtime / SOCKETS["reader"])),
             ),
             environment=terminal,
         ),
@@ -96,7 +99,7 @@ def programs(installation: Installation, panel: VirtualPanel | None) -> Sequence
                 *_module("drivers.sim.escpos"),
                 *("--port", str(printer.port)),
                 *("--receipts", str(installation.receipts)),
-                *("--control", str(installation.runtime / "sim-printer.sock")),
+                *("--control", str(installation.runtime / SOCKETS["printer"])),
             ),
             environment=terminal,
         ),
