@@ -8,14 +8,19 @@ Pressable {
     property string badge
     property string badgeTone: "plain"
     property bool hero: false
+    // Icon above the words, for a hero that is taller than wide.
+    property bool stacked: false
     property bool roomy: false
     readonly property int padding: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
     readonly property int between: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
-    readonly property int titleSize: hero ? ScreenMetrics.display : roomy ? ScreenMetrics.title : ScreenMetrics.lead
+    readonly property int titleSize: hero ? (ScreenMetrics.large ? ScreenMetrics.mm(Tokens.typeDisplay) : ScreenMetrics.display) : roomy ? ScreenMetrics.title : ScreenMetrics.lead
     readonly property color inkColor: !enabled ? Tokens.muted : hero ? Tokens.inverse : Tokens.ink
     readonly property color iconColor: !enabled ? Tokens.muted : hero ? Tokens.inverse : Tokens.primary
 
-    implicitHeight: Math.max(ScreenMetrics.target, Math.max(symbol.implicitHeight, texts.height) + 2 * (hero ? padding : ScreenMetrics.unit))
+    implicitHeight: {
+        const inner = stacked ? symbol.implicitHeight + between + texts.height : Math.max(symbol.implicitHeight, texts.height);
+        return Math.max(ScreenMetrics.target, inner + 2 * (hero && !ScreenMetrics.large ? padding : ScreenMetrics.snug));
+    }
 
     // A screen reader hears the badge with the detail.
     Accessible.description: [badge, detail].filter(part => part !== "").join(", ")
@@ -41,19 +46,19 @@ Pressable {
         name: card.icon
         size: ScreenMetrics.mm(card.hero ? Tokens.sizeIconHero : card.roomy ? Tokens.sizeIconRoomy : Tokens.sizeIconCard)
         x: card.padding
-        y: (card.height - height) / 2
+        y: card.stacked ? texts.y - height - card.between : (card.height - height) / 2
     }
 
     Column {
         id: texts
 
-        readonly property int start: card.padding + (symbol.drawn ? symbol.size + card.between : 0)
+        readonly property int start: card.padding + (symbol.drawn && !card.stacked ? symbol.size + card.between : 0)
         readonly property int end: card.padding + (arrow.drawn ? arrow.size + card.between : 0)
 
         spacing: card.hero || card.roomy ? ScreenMetrics.tight : 0
         width: card.width - start - end
         x: start
-        y: (card.height - height) / 2
+        y: (card.height - height + (card.stacked ? symbol.implicitHeight + card.between : 0)) / 2
 
         Flow {
             spacing: ScreenMetrics.unit
@@ -103,7 +108,7 @@ Pressable {
         anchors.rightMargin: card.padding
         anchors.verticalCenter: parent.verticalCenter
         color: card.iconColor
-        name: card.enabled ? "right" : ""
+        name: card.enabled && !card.stacked ? "right" : ""
         size: ScreenMetrics.mm(Tokens.sizeChevron)
     }
 }

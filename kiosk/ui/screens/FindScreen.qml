@@ -68,7 +68,7 @@ Page {
             label: page.view.noneOfThese.label ?? ""
             visible: page.view.noneOfThese.id !== undefined
             width: parent.width
-            y: results.rows * (results.cardHeight + results.gap)
+            y: results.used + (results.used > 0 ? results.gap : 0)
 
             onActivated: page.view.tap(page.view.noneOfThese)
         }

@@ -30,13 +30,14 @@ Page {
             enabled: page.first.enabled ?? true
             height: {
                 if (page.wide)
-                    return parent.height;
+                    return area.height;
                 const rest = parent.height - (entrances.rows * (ScreenMetrics.mm(Tokens.sizeResultMost) + entrances.gap)) - page.gap;
                 return Math.max(implicitHeight, Math.min(ScreenMetrics.mm(Tokens.sizeHeroMost), rest));
             }
             hero: true
             icon: page.first.icon ?? ""
             label: page.first.title ?? ""
+            stacked: page.wide
             visible: page.first.value !== undefined
             width: page.wide ? Math.floor(parent.width * (entrances.columns > 1 ? 0.34 : 0.4)) : parent.width
 

@@ -32,7 +32,7 @@ Page {
             choices: page.view.choices
             columns: page.wide && page.count > 2 ? 2 : 1
             height: parent.height
-            roomy: !ScreenMetrics.large && page.count <= (page.wide ? 6 : 5)
+            roomy: !ScreenMetrics.large
             width: parent.width
 
             onChosen: value => page.view.choose(value)
