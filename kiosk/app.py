@@ -12,6 +12,7 @@ from importlib import resources
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
+from hallkit.runtime.keeper import Standby
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.settings import AffairsSection, DeviceSection, SiteSection
 from hallkit.runtime.tls import client_context
@@ -46,8 +47,9 @@ async def serve(ready: ReadyCallback) -> None:
     with resources.as_file(resources.files("kiosk") / "defaults.toml") as defaults:
         settings = load(KioskSettings, [defaults, *files_from_environment()]).settings
     tls = client_context(places.credentials)
-    if "--standby" in sys.argv[1:]:
-        await _stand_by()
+    standby = await Standby.open() if "--standby" in sys.argv[1:] else None
+    if standby is not None and not await standby.warm():
+        return
     async with AffairsClient(base_url(settings.affairs), tls) as affairs:
         service = KioskService(
             runtime=places.runtime,
@@ -61,15 +63,14 @@ async def serve(ready: ReadyCallback) -> None:
             clock=SystemClock(),
         )
         ready()
-        await service.run()
-
-
-async def _stand_by() -> None:
-    """Say `warm`, wait for `go`; the end of standard input ends this process."""
-    print("warm", flush=True)  # noqa: T201  # the keeper waits for this line
-    line = await asyncio.to_thread(sys.stdin.readline)
-    if line.strip() != "go":
-        raise asyncio.CancelledError
+        async with asyncio.TaskGroup() as tasks:
+            ends = {tasks.create_task(service.run(), name="visit")}
+            if standby is not None:
+                # A service without its keeper would hold the visit beside the next one's.
+                ends.add(tasks.create_task(standby.keeper_gone(), name="keeper"))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
 
 
 def main() -> int:

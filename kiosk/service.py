@@ -11,28 +11,28 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hallkit.catalogue.installed import installed
 from hallkit.catalogue.snapshot import Catalogue
-from hallkit.clients.affairs import AffairsClient
 from hallkit.errors import HallError, LinkDown, Rejected, TrustError, WireError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import VisitId, new_id
-from hallkit.model.printing import PrintJobState
+from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.runtime.bus import BusClient, BusServer, Connection, parse_args
 from hallkit.runtime.clock import Clock, utc
 from hallkit.runtime.keys import load_public
 from hallkit.runtime.log import get_logger
 from hallkit.wire import agent_bus as bus
+from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
 from kiosk.flow.present import present
-from kiosk.flow.state import Found, Step, Surroundings, Visit
-from kiosk.flow.visit import step
+from kiosk.flow.state import Found, Surroundings, Visit
+from kiosk.flow.visit import resume, step, wants_card_watch
 
 AGENT_SOCKET = "agent.sock"
 SCREEN_SOCKET = "kiosk.sock"
@@ -42,7 +42,7 @@ WAITS_INTERVAL_S = 5.0
 CATALOGUE_INTERVAL_S = 0.5
 PRINT_RETRY_S = 0.5
 LAST_WORDS_S = 10.0
-"""How long the end of a visit waits for the agent to keep its events."""
+"""How long the end of a visit waits for the agent to keep its events and to promise its slip."""
 
 TAKE_TRIES_S = 8.0
 """How long a number is asked for before the citizen hears that the hall can't be reached."""
@@ -68,6 +68,14 @@ class ViewData(Message):
     view: screen.View
 
 
+class Affairs(Protocol):
+    """What is used of `hallkit.clients.affairs.AffairsClient`."""
+
+    async def issue_ticket(self, request: TicketRequest, idempotency_key: str) -> TicketIssued: ...
+
+    async def queue_services(self) -> QueueServices: ...
+
+
 class KioskService:
     """One visit, from the first tap to the end of its process."""
 
@@ -81,8 +89,13 @@ class KioskService:
         popular: tuple[str, ...],
         idle_ask_s: float,
         idle_end_s: float,
-        affairs: AffairsClient,
+        affairs: Affairs,
         clock: Clock,
+        waits_interval_s: float = WAITS_INTERVAL_S,
+        catalogue_interval_s: float = CATALOGUE_INTERVAL_S,
+        print_retry_s: float = PRINT_RETRY_S,
+        last_words_s: float = LAST_WORDS_S,
+        take_tries_s: float = TAKE_TRIES_S,
     ) -> None:
         self._draft = runtime / DRAFT
         self._state = state
@@ -92,6 +105,11 @@ class KioskService:
         self._idle_end_s = idle_end_s
         self._affairs = affairs
         self._clock = clock
+        self._waits_interval_s = waits_interval_s
+        self._catalogue_interval_s = catalogue_interval_s
+        self._print_retry_s = print_retry_s
+        self._last_words_s = last_words_s
+        self._take_tries_s = take_tries_s
         self._words = words("zh_CN")
         self._catalogue: Catalogue | None = None
         self._log = get_logger()
@@ -103,6 +121,8 @@ class KioskService:
         self._tasks: asyncio.TaskGroup | None = None
         self._over = asyncio.Event()
         self._pending: set[asyncio.Task[None]] = set()
+        self._last_words: set[asyncio.Task[None]] = set()
+        """Those of the pending that the end of the visit waits for."""
         self._screen = BusServer(
             screen.SERVER,
             runtime / SCREEN_SOCKET,
@@ -122,23 +142,28 @@ class KioskService:
 
     async def run(self) -> None:
         """Serve one visit; returns when it is over and nothing of it is left."""
-        async with self._screen, asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            standing = [
-                tasks.create_task(self._agent.run(), name="agent"),
-                tasks.create_task(self._watch_waits(), name="waits"),
-                tasks.create_task(self._watch_catalogue(), name="catalogue"),
-                tasks.create_task(self._watch_time(), name="time"),
-            ]
-            self._carry_on()
-            await self._over.wait()
-            # What the visit still has to tell is told first; a missing agent can't hold us up.
-            if self._pending:
-                await asyncio.wait(self._pending, timeout=LAST_WORDS_S)
-            for task in (*standing, *self._pending):
-                task.cancel()
-        if self._catalogue is not None:
-            self._catalogue.close()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                standing = [
+                    tasks.create_task(self._agent.run(), name="agent"),
+                    tasks.create_task(self._watch_waits(), name="waits"),
+                    tasks.create_task(self._watch_catalogue(), name="catalogue"),
+                    tasks.create_task(self._watch_time(), name="time"),
+                ]
+                async with self._screen:
+                    self._carry_on()
+                    await self._over.wait()
+                # No screen sees the visit any more. What it still has to tell is told first; a
+                # missing agent can't hold us up.
+                if self._last_words:
+                    await asyncio.wait(set(self._last_words), timeout=self._last_words_s)
+                for task in (*standing, *self._pending):
+                    task.cancel()
+        finally:
+            self._tasks = None
+            if self._catalogue is not None:
+                self._catalogue.close()
 
     # ── The flow ─────────────────────────────────────────────────────────────────────────────
 
@@ -147,9 +172,11 @@ class KioskService:
         self._visit, effects = step(before, event, self._around, self._words)
         if self._visit != before:
             self._keep_draft()
-        self._show()
         for effect in effects:
             self._do(effect)
+        # After what is found out at once: no screen flashes by that says nothing was found.
+        if not self._over.is_set():
+            self._show()
 
     def _do(self, effect: ev.Effect) -> None:
         match effect:
@@ -164,19 +191,24 @@ class KioskService:
             case ev.TakeTicket():
                 self._spawn(self._take_ticket(effect), "take ticket")
             case ev.Print():
-                self._spawn(self._print(effect), "print")
+                self._spawn(self._print(effect), "print", last_words=True)
             case ev.Tell(data=data):
                 time = utc(self._clock.wall_ms())
                 event = CloudEvent.wrap(data, source="kiosk", time=time, subject=self._visit.id)
-                self._spawn(self._tell(event), "tell")
+                self._spawn(self._tell(event), "tell", last_words=True)
             case ev.EndSession():
-                self._spawn(self._end(), "end")
+                self._end()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        if self._tasks is not None:
-            task = self._tasks.create_task(work, name=name)
-            self._pending.add(task)
-            task.add_done_callback(self._pending.discard)
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], name: str, *, last_words: bool = False
+    ) -> None:
+        if self._tasks is None:
+            work.close()
+            return
+        task = self._tasks.create_task(work, name=name)
+        for group in (self._pending, self._last_words) if last_words else (self._pending,):
+            group.add(task)
+            task.add_done_callback(group.discard)
 
     def _show(self) -> None:
         fresh = present(self._visit, self._around, self._words)
@@ -203,15 +235,25 @@ class KioskService:
     # ── Drafts ───────────────────────────────────────────────────────────────────────────────
 
     def _resume(self) -> Visit | None:
-        """The visit that a crashed service left, or None."""
+        """The visit that a crashed service left, or None.
+
+        Only while its citizen may still stand there: what is older would have timed out.
+        """
         try:
-            return Visit.model_validate_json(self._draft.read_bytes())
+            age_s = self._clock.wall_ms() / 1000 - self._draft.stat().st_mtime
+            visit = Visit.model_validate_json(self._draft.read_bytes())
+            present(visit, self._around, self._words)
+            resume(visit, self._around, self._words)
         except FileNotFoundError:
             return None
-        except ValueError:
-            self._log.warning("draft.unreadable")
-            self._draft.unlink(missing_ok=True)
-            return None
+        except (ValueError, KeyError):
+            self._log.warning("draft.unusable")
+        else:
+            if abs(age_s) <= self._idle_ask_s + self._idle_end_s:
+                return visit
+            self._log.info("draft.too_old", age_s=round(age_s))
+        self._draft.unlink(missing_ok=True)
+        return None
 
     def _keep_draft(self) -> None:
         if self._visit.started_ms is None or self._visit.over:
@@ -222,30 +264,17 @@ class KioskService:
             card = visit.card.model_copy(update={"photo_wlt": b""})
             visit = self._visit = visit.model_copy(update={"card": card})
         part = self._draft.with_suffix(".part")
+        part.unlink(missing_ok=True)
         part.touch(mode=0o600)
         part.write_bytes(visit.model_dump_json().encode())
         part.rename(self._draft)
 
     def _carry_on(self) -> None:
         """Take up what a crashed service was doing: every effect is idempotent."""
-        visit = self._visit
-        if visit.over:
-            self._over.set()
-        if visit.step in (Step.CARD, Step.TICKET):
-            self._spawn(self._watch_card(on=True), "watch card")
-        if visit.taking:
-            self._visit = visit.model_copy(update={"taking": False})
-            self._happen(ev.Tapped("take"))
-        if visit.ticket is not None:
-            again, effects = step(
-                visit.model_copy(update={"ticket": None}),
-                ev.TicketGiven(visit.ticket),
-                self._around,
-                self._words,
-            )
-            del again
-            for effect in effects:
-                self._do(effect)
+        self._visit, effects = resume(self._visit, self._around, self._words)
+        self._show()
+        for effect in effects:
+            self._do(effect)
 
     # ── The screen ───────────────────────────────────────────────────────────────────────────
 
@@ -272,7 +301,7 @@ class KioskService:
         self._look(devices=snapshot.devices)
         for job in snapshot.jobs:
             self._happen(ev.JobChanged(job))
-        if self._visit.step in (Step.CARD, Step.TICKET):
+        if wants_card_watch(self._visit):
             self._spawn(self._watch_card(on=True), "watch card")
         if self._visit.ticket is not None:
             self._spawn(self._ask_job(), "ask job")
@@ -303,7 +332,7 @@ class KioskService:
 
     async def _print(self, wanted: ev.Print) -> None:
         """Hand the slip to the agent until it has promised it."""
-        while not self._over.is_set():
+        while True:
             await self._agent.connected.wait()
             try:
                 promised = await self._agent.request(
@@ -312,10 +341,12 @@ class KioskService:
                     bus.PrintJobResult,
                 )
             except LinkDown:
-                await self._clock.sleep(PRINT_RETRY_S)
+                await self._clock.sleep(self._print_retry_s)
                 continue
             except Rejected as fault:
                 self._log.warning("print.refused", code=fault.problem_code)
+                refused = PrintJob(id=wanted.job, state=PrintJobState.CANCELLED)
+                self._happen(ev.JobChanged(refused))
                 return
             self._happen(ev.JobChanged(promised.job))
             return
@@ -335,7 +366,7 @@ class KioskService:
             try:
                 await self._agent.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
             except LinkDown:
-                await self._clock.sleep(PRINT_RETRY_S)
+                await self._clock.sleep(self._print_retry_s)
             except Rejected as fault:
                 self._log.error("event.refused", code=fault.problem_code)
                 return
@@ -346,7 +377,7 @@ class KioskService:
 
     async def _take_ticket(self, wanted: ev.TakeTicket) -> None:
         try:
-            async with asyncio.timeout(TAKE_TRIES_S):
+            async with asyncio.timeout(self._take_tries_s):
                 issued = await self._affairs.issue_ticket(
                     wanted.request, idempotency_key=wanted.key
                 )
@@ -368,7 +399,7 @@ class KioskService:
                 self._look(hall_up=False)
             else:
                 self._look(hall_up=True, waits=queues.services, waits_at_ms=self._clock.wall_ms())
-            await self._clock.sleep(WAITS_INTERVAL_S)
+            await self._clock.sleep(self._waits_interval_s)
 
     async def _watch_catalogue(self) -> None:
         """Open the catalogue as soon as the agent has it. A visit keeps the one it began with."""
@@ -377,7 +408,7 @@ class KioskService:
                 self._open_catalogue()
             except (TrustError, WireError) as fault:
                 self._log.warning("catalogue.refused", fault=str(fault))
-            await self._clock.sleep(CATALOGUE_INTERVAL_S)
+            await self._clock.sleep(self._catalogue_interval_s)
 
     def _open_catalogue(self) -> None:
         have = installed(self._state)
@@ -405,11 +436,10 @@ class KioskService:
                 left = round(self._idle_ask_s + self._idle_end_s - idle_s)
                 self._happen(ev.NobodyTaps(max(0, left)))
 
-    async def _end(self) -> None:
+    def _end(self) -> None:
         """Forget the visit. A slip that is not printed yet stays the agent's promise."""
         self._draft.unlink(missing_ok=True)
         self._screen.publish(screen.SESSION_OVER, bus.Empty())
-        await self._clock.sleep(0)  # let the line leave
         self._over.set()
         job = self._visit.job
         if job is not None and job.state is not PrintJobState.COMPLETED:

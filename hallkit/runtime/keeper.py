@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Self
 
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
@@ -25,36 +26,53 @@ CRASHES_WINDOW_S = 60.0
 SLOW_RESTART_S = 5.0
 """After too many crashes in the window: restarts go on, slowly, and the log says so."""
 
+WARM_TIMEOUT_S = 60.0
+"""A spare that is not warm by then never will be: it is ended and counts as crashed."""
+
 END_TIMEOUT_S = 3.0
 
 
 class Keeper:
     """Keeps one program going."""
 
-    def __init__(self, name: str, command: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        clock: Clock,
+        *,
+        crashes_limit: int = CRASHES_LIMIT,
+        slow_restart_s: float = SLOW_RESTART_S,
+        warm_timeout_s: float = WARM_TIMEOUT_S,
+        end_timeout_s: float = END_TIMEOUT_S,
+    ) -> None:
         self._command = (*command, "--standby")
         self._clock = clock
-        self._crashes: deque[float] = deque(maxlen=CRASHES_LIMIT)
+        self._slow_restart_s = slow_restart_s
+        self._warm_timeout_s = warm_timeout_s
+        self._end_timeout_s = end_timeout_s
+        self._crashes: deque[float] = deque(maxlen=crashes_limit)
         self._log = get_logger().bind(kept=name)
         self._name = name
 
     async def run(self) -> None:
         """Until cancelled; both processes are ended then."""
-        spare = await self._start()
+        spare: _Kept | None = None
         try:
             while True:
-                working, spare = spare, None
-                await self._go(working)
+                working = spare or await self._start()
+                spare = None
                 try:
+                    await self._go(working)
                     spare = await self._start()
                     code = await working.process.wait()
                 finally:
-                    await working.end()
+                    await working.end(self._end_timeout_s)
                 if code != 0:
                     await self._crashed(code)
         finally:
             if spare is not None:
-                await spare.end()
+                await spare.end(self._end_timeout_s)
 
     async def _start(self) -> _Kept:
         process = await asyncio.create_subprocess_exec(
@@ -63,9 +81,15 @@ class Keeper:
         return _Kept(process)
 
     async def _go(self, kept: _Kept) -> None:
-        """Wait until it is warm and let it work; a spare that died is replaced by the caller."""
+        """Wait until it is warm and let it work; one that died is replaced by the caller."""
+        try:
+            async with asyncio.timeout(self._warm_timeout_s):
+                await kept.warm.wait()
+        except TimeoutError:
+            self._log.warning("process.never_warm", pid=kept.process.pid)
+            kept.kill()
+            return
         with suppress(ConnectionError):
-            await kept.warm.wait()
             if kept.process.stdin is not None:
                 kept.process.stdin.write(b"go\n")
                 await kept.process.stdin.drain()
@@ -74,11 +98,13 @@ class Keeper:
     async def _crashed(self, code: int) -> None:
         now = self._clock.mono_s()
         self._crashes.append(now)
-        often = len(self._crashes) == CRASHES_LIMIT and now - self._crashes[0] < CRASHES_WINDOW_S
+        often = (
+            len(self._crashes) == self._crashes.maxlen and now - self._crashes[0] < CRASHES_WINDOW_S
+        )
         reason = signal.Signals(-code).name if code < 0 else str(code)
         self._log.warning("process.crashed", code=reason, slow_restart=often)
         if often:
-            await self._clock.sleep(SLOW_RESTART_S)
+            await self._clock.sleep(self._slow_restart_s)
 
 
 class _Kept:
@@ -100,7 +126,11 @@ class _Kept:
                 sys.stdout.flush()
         self.warm.set()  # it died: whoever waits goes on and sees the exit code
 
-    async def end(self) -> None:
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self, timeout_s: float) -> None:
         """End the process: politely, then not."""
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -108,9 +138,42 @@ class _Kept:
             with suppress(ProcessLookupError):
                 self.process.terminate()
             try:
-                async with asyncio.timeout(END_TIMEOUT_S):
+                async with asyncio.timeout(timeout_s):
                     await self.process.wait()
             except TimeoutError:
-                self.process.kill()
+                self.kill()
                 await self.process.wait()
-        await self._lines
+        # Something that it started may hold its standard output open for ever.
+        await asyncio.wait({self._lines}, timeout=timeout_s)
+        self._lines.cancel()
+
+
+class Standby:
+    """The side of the kept program: `warm`, then `go`, then the end with its keeper.
+
+    standby = await Standby.open()
+    if await standby.warm():
+        ...  # work, at most until `standby.keeper_gone()` returns
+    """
+
+    def __init__(self, lines: asyncio.StreamReader) -> None:
+        self._lines = lines
+
+    @classmethod
+    async def open(cls) -> Self:
+        """Listen to standard input. Once in a process."""
+        lines = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+        )
+        return cls(lines)
+
+    async def warm(self) -> bool:
+        """Say that everything is loaded and wait; False if the keeper wants no work any more."""
+        print("warm", flush=True)  # noqa: T201  # the keeper waits for this line
+        return (await self._lines.readline()).strip() == b"go"
+
+    async def keeper_gone(self) -> None:
+        """Return when the keeper has ended, however it ended."""
+        while await self._lines.read(4096):
+            pass

@@ -201,6 +201,8 @@ def _card(visit: Visit, around: Surroundings, words: Words) -> View:
         notice = Notice(tone="attention", text=words("card.reader_down"))
     elif visit.card_problem:
         notice = Notice(tone="attention", text=words("card.unreadable"))
+    elif visit.card_left_behind:
+        notice = Notice(tone="attention", text=words("card.lift"))
     else:
         notice = None
     return View(

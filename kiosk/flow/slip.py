@@ -9,6 +9,11 @@ from hallkit.model.printing import FeedLine, QrLine, RuleLine, Slip, SlipLine, T
 from hallkit.model.ticket import Ticket
 from hallkit.runtime.clock import local
 
+BRING_LIMIT = 60
+"""A slip has at most 80 lines; the screen and the window have the whole list."""
+
+TEXT_LIMIT = 400
+
 
 def ticket_slip(
     ticket: Ticket, *, hall: str, item: str, bring: Sequence[str], words: Words
@@ -29,7 +34,7 @@ def ticket_slip(
     ]
     if bring:
         lines.append(TextLine(text=words("slip.bring"), bold=True))
-        lines += [TextLine(text=f"□ {name}") for name in bring]
+        lines += [TextLine(text=f"□ {name}"[:TEXT_LIMIT]) for name in bring[:BRING_LIMIT]]
         lines.append(RuleLine())
     lines += [
         QrLine(text=ticket.code, module_dots=5),

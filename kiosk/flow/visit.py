@@ -3,7 +3,8 @@
     home ─▶ find ─▶ question… ─▶ materials ─▶ card ─▶ identity ─▶ confirm ─▶ ticket ─▶ over
                                                 └──────────────────▶┘ (no card: an equal way)
 
-A tap that does not fit the step is ignored: the screen was a moment behind. Adding a step:
+A tap that does not fit the step is ignored: the screen was a moment behind. `resume` takes up
+what a crashed service was doing. Adding a step:
 docs/how-to/add-a-screen.md.
 """
 
@@ -22,9 +23,12 @@ from kiosk.flow.slip import ticket_slip
 from kiosk.flow.state import Step, Surroundings, Visit
 
 Next = tuple[Visit, tuple[ev.Effect, ...]]
+Handler = Callable[[Visit, ev.Tapped, Surroundings], Next | None]
+"""What follows from a tap; None if it does not fit."""
 
 QUERY_LIMIT = 24
 MATERIALS_PER_PAGE = 6
+PAGE_DIGITS = 3
 RESIDENT_CARD = "resident_card"
 
 
@@ -35,24 +39,26 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
     match event:
         case ev.Tapped():
             return _tapped(visit, event, around)
-        case ev.Typed(text=text):
+        case ev.Typed(text=text) if visit.step is Step.FIND:
             return _typed(_touched(visit, around)[0], text)
         case ev.SearchDone(query=query, found=found):
             return _with(visit, found=found) if query == visit.query else (visit, ())
-        case ev.ItemOpened(item=item):
+        case ev.ItemOpened(item=item) if visit.step in (Step.HOME, Step.FIND):
             return _open_guide(_set(visit, item=item, guide=guide.start(item)))
         case ev.CardSeen(card=card) if visit.step is Step.CARD:
             seen = _set(visit, card=card, card_problem=False, card_left_behind=True)
-            return _set(seen, step=Step.IDENTITY), ()
+            return _set(seen, step=Step.IDENTITY, seconds_left=None), ()
+        case ev.CardSeen():
+            return _with(visit, card_left_behind=True)  # nobody asked for it, but it lies there
         case ev.CardProblem() if visit.step is Step.CARD:
             return _with(visit, card_problem=True)
         case ev.CardLeftBehind():
             return _with(visit, card_left_behind=True)
         case ev.CardLifted():
             return _with(visit, card_left_behind=False)
-        case ev.TicketGiven(ticket=ticket):
+        case ev.TicketGiven(ticket=ticket) if visit.taking:
             return _given(visit, ticket, around, words)
-        case ev.TicketRefused(code=code):
+        case ev.TicketRefused(code=code) if visit.taking:
             return _with(visit, taking=False, step=Step.REFUSED, refusal=code)
         case ev.JobChanged(job=job) if job.id == visit.job_id:
             return _with(visit, job=job)
@@ -61,96 +67,108 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
     return visit, ()
 
 
+def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
+    """Take up a visit whose service died: what it was doing is done again, all of it idempotent."""
+    effects: list[ev.Effect] = []
+    if wants_card_watch(visit):
+        effects.append(ev.WatchCard(on=True))
+    if visit.taking:
+        effects.append(_take_ticket(visit))
+    if visit.ticket is not None:
+        effects.append(_print_ticket(visit, visit.ticket, around, words))
+    return _set(visit, seconds_left=None), tuple(effects)
+
+
+def wants_card_watch(visit: Visit) -> bool:
+    """A card is asked for, or one was read and may still lie there."""
+    at = visit.came_from if visit.step is Step.STAFF else visit.step
+    return at is Step.CARD or visit.card is not None or visit.card_left_behind
+
+
 def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
-    visit, begun = _touched(visit, around)
+    touched, begun = _touched(visit, around)
     match tap.action:
         case "large_type":
-            return _set(visit, large_type=not visit.large_type), begun
-        case "stay":
-            return visit, begun
-        case "leave":
-            return _end(visit, "timed_out", around)
-        case "home":
-            return _end(visit, _left_with(visit), around)
+            return _set(touched, large_type=not visit.large_type), begun
+        case "leave" if visit.seconds_left is not None:
+            return _end(touched, _left_with(visit), around)
+        case "home" if visit.step is not Step.HOME:
+            return _end(touched, _left_with(visit), around)
         case "call_staff":
             came_from = visit.came_from if visit.step is Step.STAFF else visit.step
-            return _set(visit, step=Step.STAFF, came_from=came_from), begun
+            return _set(touched, step=Step.STAFF, came_from=came_from), begun
+        case "stay":
+            handled = None  # clears the countdown, as any touch does
         case "back":
-            return _back(visit, begun)
-    handler = _HANDLERS.get(visit.step)
-    if handler is None:
-        return visit, begun
-    visit, effects = handler(visit, tap, around)
+            handled = _back(touched)
+        case _:
+            handler = _HANDLERS.get(visit.step)
+            handled = handler(touched, tap, around) if handler is not None else None
+    if handled is None:
+        return _with(visit, seconds_left=None)
+    visit, effects = handled
     return visit, (*begun, *effects)
 
 
-def _home(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
-    if not around.catalogue_ready:
-        return visit, ()
-    if tap.action == "choose" and tap.value == "find":
-        return _set(visit, step=Step.FIND), ()
-    if tap.action == "choose":
+def _home(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
+    if tap.action != "choose" or not around.catalogue_ready:
+        return None
+    if tap.value == "find":
+        return _with(visit, step=Step.FIND)
+    if any(found.code == tap.value for found in around.popular):
         return visit, (ev.OpenItem(tap.value),)
-    return visit, ()
+    return None
 
 
-def _find(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
+def _find(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     if tap.action == "choose" and any(found.code == tap.value for found in visit.found):
         return visit, (ev.OpenItem(tap.value),)
-    if tap.action == "none_of_these":
-        return _set(visit, step=Step.STAFF, came_from=Step.FIND), ()
-    return visit, ()
+    if tap.action == "none_of_these" and visit.query:
+        return _with(visit, step=Step.STAFF, came_from=Step.FIND)
+    return None
 
 
-def _question(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
+def _question(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     asked = visit.guide.question if visit.guide is not None else None
     if visit.guide is None or asked is None or tap.action != "choose":
-        return visit, ()
+        return None
     if tap.value not in {option.key for option in asked.options}:
-        return visit, ()
+        return None
     return _open_guide(_set(visit, guide=guide.answer(visit.guide, tap.value)))
 
 
-def _materials(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
+def _materials(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     match tap.action:
-        case "page" if tap.value.isdecimal():
-            return _set(visit, page=min(int(tap.value), material_pages(visit) - 1)), ()
+        case "page" if tap.value.isdecimal() and len(tap.value) <= PAGE_DIGITS:
+            return _with(visit, page=min(int(tap.value), material_pages(visit) - 1))
         case "take_number":
             return _set(visit, step=Step.CARD, card_problem=False), (ev.WatchCard(on=True),)
-    return visit, ()
+    return None
 
 
-def _card(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
+def _card(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     if tap.action == "without_card":
         return _set(visit, step=Step.CONFIRM, card=None), (ev.WatchCard(on=False),)
-    return visit, ()
+    return None
 
 
-def _identity(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
-    if tap.action == "is_me":
-        return _set(visit, step=Step.CONFIRM), ()
-    return visit, ()
+def _identity(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    return _with(visit, step=Step.CONFIRM) if tap.action == "is_me" else None
 
 
-def _confirm(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
-    if tap.action == "take" and not visit.taking and visit.item is not None:
-        return _take(visit)
-    return visit, ()
+def _confirm(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    return _take(visit) if tap.action == "take" and not visit.taking else None
 
 
-def _refused(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next:
-    if tap.action == "again" and visit.item is not None:
-        return _take(_set(visit, step=Step.CONFIRM, refusal=""))
-    return visit, ()
+def _refused(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    return _take(_set(visit, step=Step.CONFIRM, refusal="")) if tap.action == "again" else None
 
 
-def _ticket(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
-    if tap.action == "done":
-        return _end(visit, "ticket", around)
-    return visit, ()
+def _ticket(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
+    return _end(visit, "ticket", around) if tap.action == "done" else None
 
 
-_HANDLERS: dict[Step, Callable[[Visit, ev.Tapped, Surroundings], Next]] = {
+_HANDLERS: dict[Step, Handler] = {
     Step.HOME: _home,
     Step.FIND: _find,
     Step.QUESTION: _question,
@@ -163,36 +181,34 @@ _HANDLERS: dict[Step, Callable[[Visit, ev.Tapped, Surroundings], Next]] = {
 }
 
 
-def _back(visit: Visit, begun: tuple[ev.Effect, ...]) -> Next:
+def _back(visit: Visit) -> Next | None:
     match visit.step:
         case Step.FIND:
-            return _set(visit, step=Step.HOME, query="", found=()), begun
+            return _with(visit, step=Step.HOME, query="", found=())
         case Step.QUESTION | Step.MATERIALS if visit.guide is not None and visit.guide.answers:
             return _open_guide(_set(visit, guide=guide.back(visit.guide)))
         case Step.QUESTION | Step.MATERIALS:
             before = Step.FIND if visit.query else Step.HOME
-            return _set(visit, step=before, item=None, guide=None), begun
+            return _with(visit, step=before, item=None, guide=None)
         case Step.CARD:
-            return _set(visit, step=Step.MATERIALS), (*begun, ev.WatchCard(on=False))
+            return _set(visit, step=Step.MATERIALS), (ev.WatchCard(on=False),)
         case Step.IDENTITY:
-            return _set(visit, step=Step.CARD, card=None), (*begun, ev.WatchCard(on=True))
+            return _set(visit, step=Step.CARD, card=None), (ev.WatchCard(on=True),)
+        case Step.CONFIRM if visit.card is not None and not visit.taking:
+            return _with(visit, step=Step.IDENTITY)
         case Step.CONFIRM if not visit.taking:
-            watch = () if visit.card is not None else (ev.WatchCard(on=True),)
-            before = Step.IDENTITY if visit.card is not None else Step.CARD
-            return _set(visit, step=before), (*begun, *watch)
+            return _set(visit, step=Step.CARD), (ev.WatchCard(on=True),)
         case Step.STAFF:
-            return _set(visit, step=visit.came_from), begun
+            return _with(visit, step=visit.came_from)
         case Step.REFUSED:
-            return _set(visit, step=Step.CONFIRM, refusal=""), begun
-    return visit, begun
+            return _with(visit, step=Step.CONFIRM, refusal="")
+    return None
 
 
 def _typed(visit: Visit, text: str) -> Next:
-    if visit.step is not Step.FIND:
-        return visit, ()
     query = "".join(char for char in text if char.isalnum())[:QUERY_LIMIT].lower()
     if not query:
-        return _set(visit, query="", found=()), ()
+        return _with(visit, query="", found=())
     return _set(visit, query=query), (ev.Search(query),)
 
 
@@ -201,35 +217,46 @@ def _open_guide(visit: Visit) -> Next:
     return _set(visit, step=Step.MATERIALS if done else Step.QUESTION, page=0), ()
 
 
-def _take(visit: Visit) -> Next:
+def _take(visit: Visit) -> Next | None:
     if visit.item is None:
-        return visit, ()
+        return None
+    return _set(visit, taking=True), (_take_ticket(visit),)
+
+
+def _take_ticket(visit: Visit) -> ev.TakeTicket:
     card = visit.card
     applicant = Applicant(name=card.name, number=card.number, card_kind=card.kind) if card else None
     answers = visit.guide.answers if visit.guide is not None else ()
     request = TicketRequest(
-        item=visit.item.catalog_code,
+        item=visit.item.catalog_code if visit.item is not None else "",
         answers={given.question: given.option for given in answers},
         materials=tuple(listed.material.key for listed in personal_list(visit).materials),
         applicant=applicant,
         visit=visit.id,
     )
-    return _set(visit, taking=True), (ev.TakeTicket(request, visit.idempotency_key),)
+    return ev.TakeTicket(request, visit.idempotency_key)
 
 
 def _given(visit: Visit, ticket: Ticket, around: Surroundings, words: Words) -> Next:
-    if visit.ticket is not None or visit.item is None:
-        return visit, ()
+    given = _set(visit, step=Step.TICKET, ticket=ticket, taking=False)
+    printing = _print_ticket(given, ticket, around, words)
+    if visit.card_left_behind:
+        # Without a card the watch was stopped; the screen must see it lifted.
+        return given, (printing, ev.WatchCard(on=True))
+    return given, (printing,)
+
+
+def _print_ticket(visit: Visit, ticket: Ticket, around: Surroundings, words: Words) -> ev.Print:
+    personal = personal_list(visit)
     bring = [
         listed.material.plain_name or listed.material.material_name
-        for listed in personal_list(visit).materials
+        for listed in personal.materials
         if not listed.already_held
     ]
     slip = ticket_slip(
-        ticket, hall=around.hall_name, item=visit.item.plain_name, bring=bring, words=words
+        ticket, hall=around.hall_name, item=personal.plain_name, bring=bring, words=words
     )
-    given = _set(visit, step=Step.TICKET, ticket=ticket, taking=False)
-    return given, (ev.Print(visit.job_id, slip),)
+    return ev.Print(visit.job_id, slip)
 
 
 def _nobody(visit: Visit, seconds_left: int, around: Surroundings) -> Next:

@@ -18,6 +18,7 @@ class FakeClock:
         self._mono_s = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self._asleep = asyncio.Event()
 
     def wall_ms(self) -> int:
         return self._start_ms + round(self._mono_s * 1000)
@@ -31,12 +32,19 @@ class FakeClock:
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._mono_s + seconds, next(self._order), woken))
+        self._asleep.set()
         await woken
 
     @property
     def sleeping(self) -> int:
         """How many wait for the time to move."""
         return sum(not woken.done() for _, _, woken in self._sleepers)
+
+    async def until_sleeping(self) -> None:
+        """Return when somebody waits for the time to move."""
+        while not self.sleeping:
+            self._asleep.clear()
+            await self._asleep.wait()
 
     def advance(self, seconds: float) -> None:
         """Move the time; who is woken runs at the caller's next `await`."""

@@ -1,0 +1,479 @@
+"""The terminal's service between a screen, an agent and the hall: what it keeps and forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hallkit.catalogue.installed import FOLDER, install
+from hallkit.catalogue.snapshot import build, sign
+from hallkit.errors import LinkDown, Rejected
+from hallkit.lexicon.words import words
+from hallkit.model.printing import PrintJob, PrintJobState
+from hallkit.model.ticket import Ticket
+from hallkit.runtime.bus import BusClient, BusServer, Connection
+from hallkit.wire import agent_bus as bus
+from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
+from hallkit.wire.base import Message
+from kiosk.flow import view as screen
+from kiosk.flow.view import View
+from kiosk.service import DRAFT, SCREEN_SOCKET, KioskService, Tap, TypedText
+from tests.fakes.clock import FakeClock
+from tests.fakes.id_card_reader import SAMPLE_CARD
+from tests.fakes.item import ITEM
+
+pytestmark = pytest.mark.integration
+
+WORDS = words("zh_CN")
+CARD = SAMPLE_CARD.model_copy(update={"photo_wlt": b"WLT-PHOTO" * 100})
+TICKET = Ticket(
+    id="t1",
+    number="A007",
+    service="market",
+    service_name="市场监管",
+    windows="2楼 A区 12-15号窗口",
+    issued_at_ms=1_735_790_400_000,
+    waiting_ahead=3,
+    code="HK1.T.t1.20250102.A007.sig",
+)
+
+
+class FakeAffairs:
+    """The business node without a network: one ticket a key."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.requests: list[TicketRequest] = []
+        self.fault: LinkDown | Rejected | None = None
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def issue_ticket(self, request: TicketRequest, idempotency_key: str) -> TicketIssued:
+        self.keys.append(idempotency_key)
+        self.requests.append(request)
+        self.asked.set()
+        await self.answers.wait()
+        if self.fault is not None:
+            raise self.fault
+        return TicketIssued(ticket=TICKET)
+
+    async def queue_services(self) -> QueueServices:
+        return QueueServices(services=())
+
+
+class FakeAgent:
+    """What the service asks of the agent, over a real bus; its state outlives its socket."""
+
+    def __init__(self, runtime: Path) -> None:
+        self._path = runtime / "agent.sock"
+        self.jobs: dict[str, PrintJob] = {}
+        self.slips: list[str] = []
+        self.events: list[str] = []
+        self.watching: asyncio.Queue[bool] = asyncio.Queue()
+        self.promised = asyncio.Event()
+        self.refuses_slips = False
+        self._server: BusServer | None = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        handlers = {
+            bus.PRINT_SUBMIT: self._submit,
+            bus.PRINT_JOB: self._job,
+            bus.CARD_WATCH: self._watch,
+            bus.EVENT_ADD: self._add,
+        }
+        async with BusServer(
+            "edge_agent", self._path, handlers=handlers, snapshot=self._snapshot
+        ) as self._server:
+            yield
+
+    def tells(self, name: str, data: Message) -> None:
+        assert self._server is not None
+        self._server.publish(name, data)
+
+    def job_is(self, state: PrintJobState) -> None:
+        [job] = self.jobs
+        self.jobs[job] = PrintJob(id=job, state=state)
+
+    def _snapshot(self) -> Message:
+        return bus.AgentSnapshot(devices=(), jobs=(), link_up=True)
+
+    async def _submit(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        if self.refuses_slips:
+            raise Rejected("print.other_slip", "")
+        wanted = bus.PrintSubmit.model_validate(args)
+        if wanted.job not in self.jobs:
+            self.slips.append(wanted.slip.model_dump_json())
+            self.jobs[wanted.job] = PrintJob(id=wanted.job, state=PrintJobState.QUEUED)
+        self.promised.set()
+        return bus.PrintJobResult(job=self.jobs[wanted.job])
+
+    async def _job(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = bus.PrintJobQuery.model_validate(args).job
+        if wanted not in self.jobs:
+            raise Rejected("print.unknown_job", "")
+        return bus.PrintJobResult(job=self.jobs[wanted])
+
+    async def _watch(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        self.watching.put_nowait(bus.CardWatch.model_validate(args).on)
+        return bus.Empty()
+
+    async def _add(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        self.events.append(bus.EventAdd.model_validate(args).event.type)
+        return bus.Empty()
+
+
+class Screen:
+    """The screen process as the service sees it."""
+
+    def __init__(self, runtime: Path) -> None:
+        self.over = asyncio.Event()
+        self._views: asyncio.Queue[View] = asyncio.Queue()
+        self.client = BusClient(
+            runtime / SCREEN_SOCKET, on_snapshot=self._snapshot, on_event=self._event
+        )
+
+    async def _snapshot(self, data: dict[str, Any]) -> None:
+        self._views.put_nowait(View.model_validate(data["view"]))
+
+    async def _event(self, name: str, data: dict[str, Any]) -> None:
+        if name == screen.SESSION_OVER:
+            self.over.set()
+        else:
+            await self._snapshot(data)
+
+    async def taps(self, action: str, value: str = "") -> None:
+        await self.client.request(screen.TAP, Tap(action=action, value=value), bus.Empty)
+
+    async def types(self, text: str) -> None:
+        await self.client.request(screen.TEXT, TypedText(value=text), bus.Empty)
+
+    async def shows(self, name: str, *, notice: str | None = None) -> View:
+        """The next view of this screen (and with this notice)."""
+        async with asyncio.timeout(10):
+            while True:
+                view = await self._views.get()
+                said = view.notice.text if view.notice is not None else ""
+                if view.screen == name and notice in (None, said):
+                    return view
+
+
+class Machine:
+    """A terminal: its folders, the agent, the hall, and a service that may die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.runtime = folder / "run"
+        self.state = folder / "state"
+        self.runtime.mkdir()
+        self.clock = FakeClock(wall_ms=int(time.time() * 1000))
+        self.affairs = FakeAffairs()
+        self.agent = FakeAgent(self.runtime)
+        self.draft = self.runtime / DRAFT
+        self._key = folder / "catalogue.pub"
+        self._publish()
+
+    def _publish(self) -> None:
+        key = Ed25519PrivateKey.generate()
+        pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self._key.write_bytes(pem)
+        fresh = self.state / FOLDER / "download.part"
+        fresh.parent.mkdir(parents=True)
+        build([ITEM], fresh, version="1")
+        install(fresh, self.state, sign(fresh, key))
+
+    def service(self, *, last_words_s: float = 10.0, take_tries_s: float = 8.0) -> KioskService:
+        return KioskService(
+            runtime=self.runtime,
+            state=self.state,
+            key=self._key,
+            hall_name="什邡市政务服务大厅",
+            popular=(ITEM.catalog_code,),
+            idle_ask_s=60.0,
+            idle_end_s=30.0,
+            affairs=self.affairs,
+            clock=self.clock,
+            print_retry_s=0.0,
+            last_words_s=last_words_s,
+            take_tries_s=take_tries_s,
+        )
+
+    @asynccontextmanager
+    async def life(self, **options: float) -> AsyncIterator[tuple[Screen, asyncio.Task[None]]]:
+        """One life of the service with a screen before it; leaving the block kills it."""
+        running = asyncio.create_task(self.service(**options).run())
+        shown = Screen(self.runtime)
+        drawing = asyncio.create_task(shown.client.run())
+        try:
+            yield shown, running
+        finally:
+            for task in (running, drawing):
+                task.cancel()
+            ended = await asyncio.gather(running, drawing, return_exceptions=True)
+            faults = [one for one in ended if isinstance(one, Exception)]
+            assert faults == []
+
+    async def goes_to(self, shown: Screen, where: str) -> View:
+        """Go the usual way to a screen."""
+        view = await shown.shows("home")
+        if where == "home":
+            return view
+        await shown.taps("choose", ITEM.catalog_code)
+        await shown.shows("question")
+        await shown.taps("choose", "own")
+        view = await shown.shows("materials")
+        if where == "materials":
+            return view
+        await shown.taps("take_number")
+        view = await shown.shows("card")
+        if where == "card":
+            return view
+        self.agent.tells(bus.CARD_READ, bus.CardReadData(card=CARD))
+        view = await shown.shows("identity")
+        if where == "identity":
+            return view
+        await shown.taps("is_me")
+        view = await shown.shows("confirm")
+        if where == "confirm":
+            return view
+        await shown.taps("take")
+        return await shown.shows("ticket")
+
+
+@pytest.fixture
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return Machine(tmp_path_factory.mktemp("k"))  # short: a socket's path is limited
+
+
+async def test_a_visit_from_the_first_tap_to_the_end_of_the_process(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await shown.shows("home")
+        await shown.taps("choose", "find")
+        await shown.shows("find")
+        await shown.types("kfd")
+        assert [choice.value for choice in (await shown.shows("find")).choices] == ["food"]
+        await shown.taps("home")
+        async with asyncio.timeout(10):
+            await shown.over.wait()
+            await running
+        assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+        assert not machine.draft.exists()
+
+
+async def test_a_ticket_is_taken_once_printed_once_and_forgotten(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        view = await machine.goes_to(shown, "ticket")
+        assert view.big_text == "A007"
+        async with asyncio.timeout(10):
+            await machine.agent.promised.wait()
+        machine.agent.job_is(PrintJobState.COMPLETED)
+        [job] = machine.agent.jobs.values()
+        machine.agent.tells(bus.CARD_REMOVED, bus.Empty())
+        machine.agent.tells(bus.PRINT_CHANGED, bus.PrintJobResult(job=job))
+        await shown.shows("ticket", notice=WORDS("ticket.printed"))
+        await shown.taps("done")
+        async with asyncio.timeout(10):
+            await shown.over.wait()
+            await running
+    [request] = machine.affairs.requests
+    assert request.applicant is not None
+    assert (request.applicant.name, request.applicant.number) == (CARD.name, CARD.number)
+    [slip] = machine.agent.slips
+    assert CARD.name not in slip
+    assert CARD.number not in slip
+    assert [path.name for path in machine.runtime.iterdir() if path.is_file()] == []
+
+
+@pytest.mark.parametrize("where", ["materials", "card", "identity", "confirm", "ticket"])
+async def test_a_killed_service_comes_back_at_the_same_step(machine: Machine, where: str) -> None:
+    async with machine.agent.serving():
+        async with machine.life() as (shown, _):
+            before = await machine.goes_to(shown, where)
+        async with machine.life() as (shown, _):
+            after = await shown.shows(where)
+            assert (after.title, after.big_text) == (before.title, before.big_text)
+            assert after.chrome.machine_notice == before.chrome.machine_notice
+    assert len(set(machine.affairs.keys)) <= 1
+    assert len(machine.agent.slips) <= 1
+
+
+async def test_the_draft_is_its_owners_alone_and_holds_no_photo(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "identity")
+        assert machine.draft.stat().st_mode & 0o777 == 0o600
+        draft = json.loads(machine.draft.read_bytes())
+        assert draft["card"]["number"] == CARD.number
+        assert draft["card"]["photo_wlt"] == ""
+
+
+async def test_a_number_on_its_way_is_asked_for_again_under_the_same_key(machine: Machine) -> None:
+    machine.affairs.answers.clear()
+    async with machine.agent.serving():
+        async with machine.life() as (shown, _):
+            await machine.goes_to(shown, "confirm")
+            await shown.taps("take")
+            await machine.affairs.asked.wait()
+        machine.affairs.answers.set()
+        async with machine.life() as (shown, _):
+            assert (await shown.shows("ticket")).big_text == "A007"
+    assert len(machine.affairs.keys) == 2
+    assert len(set(machine.affairs.keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "title"),
+    [
+        (LinkDown("affairs"), "refused.hall_down_title"),
+        (Rejected("queue.closed", ""), "refused.other_title"),
+    ],
+)
+async def test_a_refused_number_can_be_asked_for_again(
+    machine: Machine, fault: LinkDown | Rejected, title: str
+) -> None:
+    machine.affairs.fault = fault
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        assert (await shown.shows("message")).title == WORDS(title)
+        machine.affairs.fault = None
+        await shown.taps("again")
+        assert (await shown.shows("ticket")).big_text == "A007"
+    assert len(set(machine.affairs.keys)) == 1
+
+
+async def test_a_hall_that_does_not_answer_is_given_up(machine: Machine) -> None:
+    machine.affairs.answers.clear()
+    async with machine.agent.serving(), machine.life(take_tries_s=0.0) as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        assert (await shown.shows("message")).title == WORDS("refused.hall_down_title")
+
+
+async def test_a_draft_of_somebody_long_gone_is_never_shown(machine: Machine) -> None:
+    async with machine.agent.serving():
+        async with machine.life() as (shown, _):
+            await machine.goes_to(shown, "identity")
+        old = time.time() - 91.0
+        os.utime(machine.draft, (old, old))
+        async with machine.life() as (shown, _):
+            await shown.shows("home")
+            assert not machine.draft.exists()
+
+
+@pytest.mark.parametrize("draft", [b"", b"{}", b'{"id":"v","step":"identity","started_ms":1}'])
+async def test_a_draft_that_is_of_no_use_does_not_stop_the_machine(
+    machine: Machine, draft: bytes
+) -> None:
+    machine.draft.write_bytes(draft)
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await shown.shows("home")
+        assert not machine.draft.exists()
+
+
+async def test_last_words_are_told_to_a_slow_agent_and_no_screen_sees_the_visit(
+    machine: Machine,
+) -> None:
+    async with machine.life() as (shown, running):
+        await machine.goes_to(shown, "materials")
+        await shown.taps("home")
+        async with asyncio.timeout(10):
+            await shown.over.wait()
+        assert not machine.draft.exists()
+        while (machine.runtime / SCREEN_SOCKET).exists():  # noqa: ASYNC110  # a file has no event
+            await asyncio.sleep(0)
+        assert not running.done()
+        async with machine.agent.serving(), asyncio.timeout(10):
+            await running
+    assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+
+
+async def test_an_agent_that_never_comes_does_not_hold_up_the_next_citizen(
+    machine: Machine,
+) -> None:
+    async with machine.life(last_words_s=0.0) as (shown, running):
+        await machine.goes_to(shown, "materials")
+        await shown.taps("home")
+        async with asyncio.timeout(10):
+            await running
+
+
+async def test_a_slip_of_an_ended_visit_is_still_handed_over(machine: Machine) -> None:
+    async with machine.life() as (shown, running):
+        await shown.shows("home")
+        await shown.taps("choose", ITEM.catalog_code)
+        await shown.shows("question")
+        await shown.taps("choose", "own")
+        await shown.taps("take_number")
+        await shown.taps("without_card")
+        await shown.taps("take")
+        await shown.shows("ticket")
+        await shown.taps("done")
+        async with machine.agent.serving(), asyncio.timeout(10):
+            await running
+    assert len(machine.agent.slips) == 1
+
+
+async def test_a_leaving_citizen_does_not_wait_for_the_number(machine: Machine) -> None:
+    machine.affairs.answers.clear()
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        await machine.affairs.asked.wait()
+        await shown.taps("home")
+        async with asyncio.timeout(5):
+            await running
+
+
+async def test_the_agent_may_restart_and_the_ticket_keeps_its_slip(machine: Machine) -> None:
+    async with machine.life() as (shown, _):
+        async with machine.agent.serving():
+            await machine.goes_to(shown, "ticket")
+            async with asyncio.timeout(10):
+                await machine.agent.promised.wait()
+            machine.agent.tells(bus.CARD_REMOVED, bus.Empty())
+            await shown.shows("ticket", notice=WORDS("ticket.waiting_other"))
+            while not machine.agent.watching.empty():
+                machine.agent.watching.get_nowait()
+        machine.agent.job_is(PrintJobState.COMPLETED)
+        async with machine.agent.serving():
+            await shown.shows("ticket", notice=WORDS("ticket.printed"))
+            async with asyncio.timeout(10):
+                assert await machine.agent.watching.get()
+    assert len(machine.agent.slips) == 1
+
+
+async def test_a_slip_that_the_agent_refuses_is_not_promised_on_the_screen(
+    machine: Machine,
+) -> None:
+    machine.agent.refuses_slips = True
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "ticket")
+        machine.agent.tells(bus.CARD_REMOVED, bus.Empty())
+        await shown.shows("ticket", notice=WORDS("ticket.unprinted"))
+
+
+async def test_nobody_there_is_asked_and_then_forgotten(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "identity")
+        machine.clock.advance(61.0)
+        while (await shown.shows("identity")).countdown is None:
+            pass
+        await shown.taps("stay")
+        while (await shown.shows("identity")).countdown is not None:
+            pass
+        await machine.clock.until_sleeping()
+        machine.clock.advance(91.0)
+        async with asyncio.timeout(10):
+            await shown.over.wait()
+            await running
+        assert not machine.draft.exists()

@@ -1,0 +1,663 @@
+"""The visit as a specification: what a person does, what the screen says, what the service does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hallkit.guide import questions as guide
+from hallkit.lexicon.words import words
+from hallkit.model.device import DeviceReport, DeviceStatus, Paper
+from hallkit.model.identity import CardKind, IdentityCard
+from hallkit.model.ids import VisitId
+from hallkit.model.printing import PrintJob, PrintJobState, QrLine, Slip, TextLine
+from hallkit.model.ticket import Ticket
+from hallkit.wire.affairs_api import ServiceWait
+from hallkit.wire.events import VisitEnded, VisitStarted
+from kiosk.flow import events as ev
+from kiosk.flow.present import present
+from kiosk.flow.state import Found, Step, Surroundings, Visit
+from kiosk.flow.view import Action, View
+from kiosk.flow.visit import resume, step, wants_card_watch
+from tests.fakes.item import ITEM
+
+WORDS = words("zh_CN")
+NOW_MS = 1_735_790_400_000
+CARD = IdentityCard(
+    kind=CardKind.RESIDENT,
+    name="欧阳什邡",
+    number="11010519491231002X",
+    sex_code="2",
+    birth=dt.date(1949, 12, 31),
+    address="四川省什邡市方亭街道测试路1号",
+    valid_to=dt.date(2020, 1, 1),
+)
+
+
+FOUND = Found(code="food", plain_name="开饭店", task_name="食品经营许可")
+TICKET = Ticket(
+    id="t1",
+    number="A007",
+    service="market",
+    service_name="市场监管",
+    windows="2楼 A区 12-15号窗口",
+    issued_at_ms=NOW_MS,
+    waiting_ahead=3,
+    code="HK1.T.t1.20250102.A007.sig",
+)
+
+
+def device(port: str, **more: object) -> DeviceReport:
+    base = {"id": port, "port": port, "driver": "fake", "status": DeviceStatus.ONLINE}
+    return DeviceReport.model_validate(base | more)
+
+
+AROUND = Surroundings(
+    hall_name="什邡市政务服务大厅",
+    now_ms=NOW_MS,
+    devices=(device("ticket_printer", paper=Paper.FULL), device("id_card_reader")),
+    waits=(
+        ServiceWait(
+            service="market",
+            service_name="市场监管",
+            windows="2楼",
+            waiting=5,
+            open_windows=2,
+            as_of_ms=NOW_MS,
+        ),
+    ),
+    waits_at_ms=NOW_MS,
+    hall_up=True,
+    catalogue_ready=True,
+    popular=(FOUND,),
+)
+NEW = Visit(id=VisitId("01JGK0000000000000000VISIT"))
+
+
+class Person:
+    """Drives one visit and keeps what the service was asked to do."""
+
+    def __init__(self, visit: Visit = NEW, around: Surroundings = AROUND) -> None:
+        self.visit = visit
+        self.around = around
+        self.effects: list[ev.Effect] = []
+
+    def happens(self, event: ev.Event) -> list[ev.Effect]:
+        self.visit, effects = step(self.visit, event, self.around, WORDS)
+        self.effects += effects
+        for effect in effects:
+            if isinstance(effect, ev.OpenItem) and effect.code == ITEM.catalog_code:
+                self.happens(ev.ItemOpened(ITEM))
+        return list(effects)
+
+    def taps(self, action: str, value: str = "") -> list[ev.Effect]:
+        return self.happens(ev.Tapped(action, value))
+
+    @property
+    def view(self) -> View:
+        return present(self.visit, self.around, WORDS)
+
+    @property
+    def notice(self) -> str:
+        """What the screen says in its notice."""
+        return self.view.notice.text if self.view.notice is not None else ""
+
+    def asked_for(self) -> int | None:
+        """Seconds on the question whether somebody is there."""
+        return self.view.countdown.seconds_left if self.view.countdown is not None else None
+
+    def did(self, kind: type[ev.Effect]) -> list[ev.Effect]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+
+def at(where: Step, *, with_card: bool = True) -> Person:
+    """A person who went the usual way as far as this step."""
+    person = Person()
+    way: list[tuple[Step, list[ev.Event]]] = [
+        (Step.HOME, []),
+        (Step.FIND, [ev.Tapped("choose", "find")]),
+        (
+            Step.QUESTION,
+            [ev.Typed("kfd"), ev.SearchDone("kfd", (FOUND,)), ev.Tapped("choose", "food")],
+        ),
+        (Step.MATERIALS, [ev.Tapped("choose", "own")]),
+        (Step.CARD, [ev.Tapped("take_number")]),
+        (Step.IDENTITY, [ev.CardSeen(CARD)]),
+        (Step.CONFIRM, [ev.Tapped("is_me")]),
+        (Step.TICKET, [ev.Tapped("take"), ev.TicketGiven(TICKET)]),
+    ]
+    if where is Step.REFUSED:
+        way[-1] = (Step.REFUSED, [ev.Tapped("take"), ev.TicketRefused("link.down")])
+    if not with_card:
+        way[-3:-1] = [(Step.CONFIRM, [ev.Tapped("without_card")])]
+    for reached, events in way:
+        for event in events:
+            person.happens(event)
+        if reached is where:
+            break
+    if where is Step.STAFF:
+        person = Person()
+        person.taps("call_staff")
+    assert person.visit.step is where
+    return person
+
+
+# ── A whole visit ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_whole_visit() -> None:
+    person = Person()
+    assert person.view.screen == "home"
+    assert [choice.value for choice in person.view.choices] == ["find", "food"]
+    assert person.taps("choose", "find") == [ev.Tell(VisitStarted(visit=NEW.id))]
+    assert person.happens(ev.Typed("K f,d")) == [ev.Search("kfd")]
+    person.happens(ev.SearchDone("kfd", (FOUND,)))
+    assert [choice.title for choice in person.view.choices] == ["开饭店"]
+    person.taps("choose", "food")
+    assert person.view.title == "店面是租的吗"
+    person.taps("choose", "rented")
+    person.taps("choose", "small")
+    assert (person.view.screen, person.view.pages) == ("materials", 2)
+    person.taps("page", "1")
+    assert [row.label for row in person.view.rows][-1] == "租房合同"
+    assert person.taps("take_number") == [ev.WatchCard(on=True)]
+    person.happens(ev.CardSeen(CARD))
+    assert [row.value for row in person.view.rows] == ["欧***", "1101**********002X"]
+    assert person.view.notice is not None  # the card has expired, and that is said
+    person.taps("is_me")
+    assert person.view.rows[2].value == "5 人"
+    [take] = person.taps("take")
+    assert isinstance(take, ev.TakeTicket)
+    assert take.key == f"{NEW.id}-ticket"
+    assert take.request.answers == {"place": "rented", "size": "small"}
+    assert take.request.materials[-1] == "lease"
+    assert take.request.applicant is not None
+    assert take.request.applicant.number == CARD.number
+    assert person.view.primary == Action(
+        id="take", label=WORDS("confirm.taking"), icon="ticket", enabled=False
+    )
+    [printing, watch] = person.happens(ev.TicketGiven(TICKET))
+    assert isinstance(printing, ev.Print)
+    assert watch == ev.WatchCard(on=True)
+    assert person.view.big_text == "A007"
+    job = PrintJob(id=person.visit.job_id, state=PrintJobState.COMPLETED)
+    person.happens(ev.JobChanged(job))
+    assert person.notice == WORDS("ticket.card_left")
+    person.happens(ev.CardLifted())
+    assert person.notice == WORDS("ticket.printed")
+    person.around = AROUND.model_copy(update={"now_ms": NOW_MS + 90_000})
+    off, told, end = person.taps("done")
+    assert (off, end) == (ev.WatchCard(on=False), ev.EndSession())
+    assert told == ev.Tell(
+        VisitEnded(
+            visit=NEW.id,
+            outcome="ticket",
+            item="food",
+            age_band="60_plus",
+            duration_s=90,
+            taps=person.visit.taps,
+        )
+    )
+    assert len(person.did(ev.TakeTicket)) == len(person.did(ev.Print)) == 1
+
+
+def test_a_visit_without_a_card_gets_the_same_number() -> None:
+    person = at(Step.CARD)
+    assert person.taps("without_card") == [ev.WatchCard(on=False)]
+    assert person.view.rows[3].value == WORDS("confirm.person_without")
+    [take] = person.taps("take")
+    assert isinstance(take, ev.TakeTicket)
+    assert take.request.applicant is None
+    person.happens(ev.TicketGiven(TICKET))
+    assert person.view.big_text == "A007"
+    told = person.taps("done")[1]
+    assert isinstance(told, ev.Tell)
+    assert isinstance(told.data, VisitEnded)
+    assert told.data.age_band == ""
+
+
+def test_a_card_that_was_not_read_is_asked_for_again() -> None:
+    person = at(Step.CARD)
+    person.happens(ev.CardProblem())
+    assert person.notice == WORDS("card.unreadable")
+    person.happens(ev.CardSeen(CARD))
+    assert person.visit.step is Step.IDENTITY
+
+
+def test_a_card_that_lies_there_already_must_be_lifted_first() -> None:
+    person = at(Step.IDENTITY)
+    assert person.taps("back") == [ev.WatchCard(on=True)]
+    assert person.visit.card is None
+    assert person.notice == WORDS("card.lift")
+    person.happens(ev.CardLifted())
+    assert person.notice == ""
+
+
+def test_a_card_is_taken_only_where_it_was_asked_for() -> None:
+    for where in (Step.HOME, Step.MATERIALS, Step.CONFIRM, Step.TICKET):
+        person = at(where, with_card=False)
+        person.happens(ev.CardSeen(CARD))
+        assert person.visit.card is None
+        assert person.visit.step is where
+
+
+# ── Refusals ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refused_number_is_asked_for_again_under_the_same_key() -> None:
+    person = at(Step.REFUSED)
+    assert person.view.title == WORDS("refused.hall_down_title")
+    person.taps("again")
+    person.happens(ev.TicketRefused("queue.closed"))
+    assert person.view.title == WORDS("refused.other_title")
+    person.taps("back")
+    assert person.visit.step is Step.CONFIRM
+    person.taps("take")
+    person.happens(ev.TicketGiven(TICKET))
+    asked = person.did(ev.TakeTicket)
+    assert len(asked) == 3
+    assert all(again == asked[0] for again in asked)
+
+
+def test_a_number_that_nobody_asked_for_is_not_taken() -> None:
+    for where in (Step.HOME, Step.MATERIALS, Step.CONFIRM, Step.REFUSED, Step.TICKET):
+        person = at(where)
+        before = person.visit
+        other = TICKET.model_copy(update={"number": "B001"})
+        assert person.happens(ev.TicketGiven(other)) == []
+        assert person.happens(ev.TicketRefused("late")) == []
+        assert person.visit == before
+
+
+def test_a_second_tap_while_the_number_is_taken_asks_once() -> None:
+    person = at(Step.CONFIRM)
+    person.taps("take")
+    person.taps("take")
+    person.taps("back")
+    assert (person.visit.step, len(person.did(ev.TakeTicket))) == (Step.CONFIRM, 1)
+
+
+def test_a_number_that_comes_while_staff_is_called_is_shown() -> None:
+    person = at(Step.CONFIRM)
+    person.taps("take")
+    person.taps("call_staff")
+    person.happens(ev.TicketGiven(TICKET))
+    assert person.view.big_text == "A007"
+
+
+# ── Taps that don't fit ──────────────────────────────────────────────────────────────────────
+
+FITTING = {
+    Step.HOME: {"choose"},
+    Step.FIND: {"choose", "none_of_these", "back", "home"},
+    Step.QUESTION: {"choose", "back", "home"},
+    Step.MATERIALS: {"page", "take_number", "back", "home"},
+    Step.CARD: {"without_card", "back", "home"},
+    Step.IDENTITY: {"is_me", "back", "home"},
+    Step.CONFIRM: {"take", "back", "home"},
+    Step.TICKET: {"done", "home"},
+    Step.REFUSED: {"again", "back", "home"},
+    Step.STAFF: {"back", "home"},
+}
+ACTIONS = {"stay", "leave", "", "nonsense"}.union(*FITTING.values())
+
+
+@pytest.mark.parametrize("where", list(Step))
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_a_tap_that_does_not_fit_is_ignored(where: Step, action: str) -> None:
+    if action in FITTING[where]:
+        return
+    person = at(where)
+    before = person.visit
+    assert person.taps(action, "0") == []
+    assert person.visit == before
+
+
+@pytest.mark.parametrize(
+    ("where", "action", "value"),
+    [
+        (Step.HOME, "choose", "no-such-item"),
+        (Step.FIND, "choose", "food"),  # nothing was found yet
+        (Step.FIND, "none_of_these", ""),  # nothing was looked for yet
+        (Step.QUESTION, "choose", "small"),  # belongs to the next question
+        (Step.MATERIALS, "page", "-1"),
+        (Step.MATERIALS, "page", "next"),
+        (Step.MATERIALS, "page", "9" * 5000),
+        (Step.MATERIALS, "page", "²"),
+    ],
+)
+def test_a_tap_with_a_value_that_does_not_fit_is_ignored(
+    where: Step, action: str, value: str
+) -> None:
+    person = at(where)
+    before = person.visit
+    assert person.taps(action, value) == []
+    assert person.visit == before
+
+
+def test_nothing_can_be_chosen_before_the_catalogue_is_there() -> None:
+    person = Person(around=AROUND.model_copy(update={"catalogue_ready": False}))
+    assert person.view.screen == "message"
+    assert person.taps("choose", "find") == []
+    assert person.visit == NEW
+
+
+def test_an_old_search_result_is_ignored() -> None:
+    person = at(Step.FIND)
+    person.happens(ev.Typed("kf"))
+    person.happens(ev.Typed("kfd"))
+    person.happens(ev.SearchDone("kf", (FOUND,)))
+    assert person.visit.found == ()
+
+
+def test_typing_counts_only_where_there_is_a_keyboard() -> None:
+    person = at(Step.MATERIALS)
+    before = person.visit
+    assert person.happens(ev.Typed("x")) == []
+    assert person.visit == before
+
+
+# ── Back ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_back_leads_from_the_end_to_the_beginning() -> None:
+    person = at(Step.CONFIRM)
+    steps = [person.visit.step]
+    while person.view.back is not None:
+        person.taps("back")
+        steps.append(person.visit.step)
+    assert steps == [
+        Step.CONFIRM,
+        Step.IDENTITY,
+        Step.CARD,
+        Step.MATERIALS,
+        Step.QUESTION,
+        Step.FIND,
+        Step.HOME,
+    ]
+    assert person.visit.card is None
+    assert person.visit.item is None
+
+
+def test_back_takes_one_answer_back_at_a_time() -> None:
+    person = at(Step.QUESTION)
+    person.taps("choose", "rented")
+    person.taps("choose", "small")
+    person.taps("back")
+    assert person.view.title == "多大"
+    person.taps("back")
+    assert person.view.title == "店面是租的吗"
+
+
+def test_back_from_an_item_of_the_first_screen_leads_there() -> None:
+    person = Person()
+    person.taps("choose", "food")
+    person.taps("back")
+    assert person.visit.step is Step.HOME
+
+
+@pytest.mark.parametrize("where", [one for one in Step if one is not Step.STAFF])
+def test_back_from_the_help_leads_where_it_was_called(where: Step) -> None:
+    person = at(where)
+    person.taps("call_staff")
+    person.taps("call_staff")
+    assert person.visit.step is Step.STAFF
+    person.taps("back")
+    assert person.visit.step is where
+
+
+# ── The slip ─────────────────────────────────────────────────────────────────────────────────
+
+
+def slip_of(person: Person) -> Slip:
+    [printing] = person.did(ev.Print)
+    assert isinstance(printing, ev.Print)
+    assert printing.job == f"{NEW.id}-slip"
+    return printing.slip
+
+
+def test_the_slip_holds_the_number_and_nothing_personal() -> None:
+    slip = slip_of(at(Step.TICKET))
+    text = slip.model_dump_json()
+    for secret in personal_texts():
+        assert secret not in text
+    texts = [line.text for line in slip.lines if isinstance(line, TextLine)]
+    assert "A007" in texts
+    assert slip.reprint_mark == WORDS("slip.reprint")
+    assert [line.text for line in slip.lines if isinstance(line, QrLine)] == [TICKET.code]
+    assert "□ 身份证" not in texts  # it was shown just now
+
+
+def test_the_slip_of_a_visit_without_card_asks_for_the_card() -> None:
+    texts = [
+        line.text
+        for line in slip_of(at(Step.TICKET, with_card=False)).lines
+        if isinstance(line, TextLine)
+    ]
+    assert "□ 身份证" in texts
+
+
+@pytest.mark.parametrize(
+    ("state", "marked", "word"),
+    [
+        (PrintJobState.QUEUED, 0, "ticket.printing"),
+        (PrintJobState.PRINTING, 0, "ticket.printing"),
+        (PrintJobState.WAITING, 0, "ticket.waiting_other"),
+        (PrintJobState.COMPLETED, 0, "ticket.printed"),
+        (PrintJobState.COMPLETED, 1, "ticket.printed_again"),
+        (PrintJobState.CANCELLED, 1, "ticket.unprinted"),
+    ],
+)
+def test_the_screen_says_what_became_of_the_slip(
+    state: PrintJobState, marked: int, word: str
+) -> None:
+    person = at(Step.TICKET, with_card=False)
+    job = PrintJob(id=person.visit.job_id, state=state, copies_marked=marked)
+    person.happens(ev.JobChanged(job))
+    assert person.notice == WORDS(word)
+    person.happens(ev.JobChanged(PrintJob(id="another", state=PrintJobState.CANCELLED)))
+    assert person.notice == WORDS(word)
+
+
+def test_a_printer_without_paper_is_told_before_and_after() -> None:
+    person = at(Step.CONFIRM)
+    out = device("ticket_printer", paper=Paper.OUT)
+    person.around = AROUND.model_copy(update={"devices": (out, device("id_card_reader"))})
+    assert person.view.chrome.machine_notice is not None
+    assert person.notice == WORDS("confirm.printer_out")
+
+
+# ── Time ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nobody_is_asked_before_somebody_came() -> None:
+    person = Person()
+    assert person.happens(ev.NobodyTaps(0)) == []
+    assert person.visit == NEW
+
+
+def test_the_screen_asks_and_any_touch_stays() -> None:
+    for action in ("stay", "nonsense", "large_type"):
+        person = at(Step.CARD)
+        person.happens(ev.NobodyTaps(12))
+        assert person.asked_for() == 12
+        person.taps(action)
+        assert person.asked_for() is None
+        assert person.visit.step is Step.CARD
+
+
+@pytest.mark.parametrize(
+    ("where", "event", "outcome"),
+    [
+        (Step.FIND, ev.NobodyTaps(0), "timed_out"),
+        (Step.IDENTITY, ev.NobodyTaps(-3), "timed_out"),
+        (Step.TICKET, ev.NobodyTaps(0), "ticket"),
+        (Step.FIND, ev.Tapped("leave"), "left"),
+        (Step.CARD, ev.Tapped("leave"), "guide"),
+        (Step.TICKET, ev.Tapped("leave"), "ticket"),
+        (Step.FIND, ev.Tapped("home"), "left"),
+        (Step.MATERIALS, ev.Tapped("home"), "guide"),
+        (Step.TICKET, ev.Tapped("home"), "ticket"),
+    ],
+)
+def test_every_end_says_how_it_ended(where: Step, event: ev.Event, outcome: str) -> None:
+    person = at(where)
+    person.happens(ev.NobodyTaps(5))
+    off, told, end = person.happens(event)
+    assert (off, end) == (ev.WatchCard(on=False), ev.EndSession())
+    assert isinstance(told, ev.Tell)
+    assert isinstance(told.data, VisitEnded)
+    assert told.data.outcome == outcome
+    assert person.visit.over
+
+
+# ── Taking up what a crash left ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("where", list(Step))
+def test_a_visit_is_taken_up_at_the_same_step(where: Step) -> None:
+    person = at(where)
+    person.happens(ev.NobodyTaps(5))
+    stored = Visit.model_validate_json(person.visit.model_dump_json())
+    visit, effects = resume(stored, AROUND, WORDS)
+    assert visit == person.visit.model_copy(update={"seconds_left": None})
+    watches = ev.WatchCard(on=True) in effects
+    card_steps = (Step.CARD, Step.IDENTITY, Step.CONFIRM, Step.REFUSED, Step.TICKET)
+    assert watches == wants_card_watch(visit) == (where in card_steps)
+
+
+def test_a_number_on_its_way_is_asked_for_again_under_the_same_key() -> None:
+    person = at(Step.CONFIRM)
+    person.taps("take")
+    person.taps("call_staff")
+    visit, effects = resume(person.visit, AROUND, WORDS)
+    assert [effect for effect in effects if isinstance(effect, ev.TakeTicket)] == person.did(
+        ev.TakeTicket
+    )
+    given = Person(visit)
+    given.happens(ev.TicketGiven(TICKET))
+    assert given.visit.step is Step.TICKET
+
+
+def test_a_slip_is_handed_over_again_under_the_same_id() -> None:
+    person = at(Step.TICKET)
+    _, effects = resume(person.visit, AROUND, WORDS)
+    assert [effect for effect in effects if isinstance(effect, ev.Print)] == person.did(ev.Print)
+
+
+# ── Anything at all ──────────────────────────────────────────────────────────────────────────
+
+
+def personal_texts() -> list[str]:
+    return [CARD.name, CARD.name[1:], CARD.number, CARD.number[4:14], CARD.address, "1949"]
+
+
+_VALUES = ["", "find", "food", "rented", "own", "small", "big", "0", "1", "7", "x" * 50]
+JOBS = st.builds(
+    PrintJob,
+    id=st.sampled_from([NEW.job_id, "another"]),
+    state=st.sampled_from(PrintJobState),
+    copies_marked=st.integers(0, 2),
+)
+EVENTS: st.SearchStrategy[ev.Event] = st.one_of(
+    st.builds(
+        ev.Tapped,
+        st.sampled_from(sorted(ACTIONS | {"call_staff", "large_type"})),
+        st.sampled_from(_VALUES),
+    ),
+    st.builds(ev.Typed, st.text(max_size=40)),
+    st.builds(
+        ev.SearchDone, st.sampled_from(["", "kfd"]), st.sampled_from([(), (FOUND,), (FOUND,) * 6])
+    ),
+    st.just(ev.Typed("kfd")),
+    st.just(ev.ItemOpened(ITEM)),
+    st.just(ev.CardSeen(CARD)),
+    st.sampled_from([ev.CardProblem(), ev.CardLeftBehind(), ev.CardLifted()]),
+    st.just(ev.TicketGiven(TICKET)),
+    st.builds(ev.TicketRefused, st.sampled_from(["link.down", "queue.closed", ""])),
+    st.builds(ev.JobChanged, JOBS),
+    st.builds(ev.NobodyTaps, st.integers(-5, 30)),
+)
+AROUNDS = st.builds(
+    Surroundings,
+    hall_name=st.just("什邡市政务服务大厅"),
+    now_ms=st.integers(NOW_MS, NOW_MS + 600_000),
+    devices=st.lists(
+        st.builds(
+            device,
+            st.sampled_from(["ticket_printer", "id_card_reader"]),
+            status=st.sampled_from(DeviceStatus),
+            paper=st.sampled_from(Paper),
+        ),
+        max_size=2,
+    ).map(tuple),
+    waits=st.sampled_from([(), AROUND.waits]),
+    waits_at_ms=st.sampled_from([None, NOW_MS]),
+    hall_up=st.booleans(),
+    catalogue_ready=st.sampled_from([True, True, True, False]),
+    popular=st.sampled_from([(), (FOUND,), (FOUND,) * 9]),
+)
+
+
+def labelled(value: object) -> Iterable[tuple[str, str]]:
+    """Every text that a person is to read on something that can be tapped."""
+    if isinstance(value, dict):
+        if "label" in value and "id" in value:
+            yield f"action {value['id']}", value["label"]
+        if "title" in value and "value" in value:
+            yield f"choice {value['value']}", value["title"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from labelled(inner)
+
+
+def check_view(visit: Visit, around: Surroundings) -> None:
+    view = present(visit, around, WORDS)
+    assert len(view.choices) <= 6
+    assert view.title
+    raw = view.model_dump_json()
+    if not any(secret in visit.query for secret in personal_texts()):
+        assert not [secret for secret in personal_texts() if secret in raw]
+    empty = [where for where, text in labelled(json.loads(raw)) if not text]
+    assert empty == []
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    start=st.sampled_from(list(Step)),
+    happenings=st.lists(st.tuples(EVENTS, AROUNDS), max_size=25),
+)
+def test_whatever_happens_the_visit_holds(
+    start: Step, happenings: list[tuple[ev.Event, Surroundings]]
+) -> None:
+    person = at(start)
+    for event, around in happenings:
+        person.around = around
+        was_over = person.visit.over
+        ticket = person.visit.ticket
+        before = person.visit
+        effects = person.happens(event)
+        if was_over:
+            assert (person.visit, effects) == (before, [])
+        if ticket is not None:
+            assert person.visit.ticket == ticket
+        check_view(person.visit, around)
+        check_view(resume(person.visit, around, WORDS)[0], around)
+    asked = [effect for effect in person.effects if isinstance(effect, ev.TakeTicket)]
+    assert len({take.key for take in asked}) <= 1
+    assert len(person.did(ev.Print)) <= 1
+    assert len(person.did(ev.EndSession)) <= 1
+    for told in person.effects:
+        if isinstance(told, ev.Tell):
+            kept = told.data.model_dump_json()
+            assert not [secret for secret in personal_texts() if secret in kept]
+
+
+def test_the_item_of_these_tests_is_sound() -> None:
+    assert guide.verify(ITEM) == []
