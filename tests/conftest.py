@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +38,26 @@ def no_process_left_behind() -> Iterator[None]:
     yield
     left = {pid: command for pid, command in _children().items() if pid not in before}
     assert not left, f"left running: {left}"
+
+
+TASKS_END_S = 2.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that ends while a task of its own still runs fails and names the task."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = _leaving_no_task(item.obj)
+
+
+def _leaving_no_task(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
+    @functools.wraps(test)
+    async def wrapped(*args: Any, **kwargs: Any) -> None:
+        before = asyncio.all_tasks()
+        await test(*args, **kwargs)
+        if started := asyncio.all_tasks() - before:
+            # What was cancelled or cut off just now may end.
+            _, left = await asyncio.wait(started, timeout=TASKS_END_S)
+            assert not left, f"tasks left running: {[task.get_name() for task in left]}"
+
+    return wrapped
