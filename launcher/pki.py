@@ -67,7 +67,9 @@ def make(root: Path, identities: Identities, now: dt.datetime) -> None:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for name in identities.devices:
         # The same key signs the catalogue and the codes on tickets.
-        _write(root / name / "catalogue.pub", public)
+        trusted = root / name / "catalogue.pub"
+        if not trusted.exists() or trusted.read_bytes() != public:
+            _write(trusted, public)
     _write_once(root / "affairs" / "data.key", base64.b64encode(secrets.token_bytes(32)))
     _write_once(root / "ops" / "console.token", secrets.token_urlsafe(24).encode())
 
