@@ -39,7 +39,7 @@ _BROKEN = frozenset(
     }
 )
 _LOOK_AFTER = frozenset({DeviceStatus.USER_ERROR, DeviceStatus.POTENTIAL_FRAUD})
-_WORSE: Mapping[Tone, int] = {"done": 0, "plain": 1, "attention": 2, "fault": 3}
+_URGENCY: tuple[Tone, ...] = ("fault", "attention", "plain", "done")
 
 
 class PeripheralView(Value):
@@ -67,6 +67,8 @@ class MachineView(Value):
     state: MachineState
     tone: Tone
     """The worst of the machine and, while it is there, its peripherals."""
+    rank: int
+    """Order by what needs a person first."""
     words: str
     since_ms: int | None
     """Since when it is in this state."""
@@ -148,6 +150,8 @@ def read(connection: sa.Connection, around: Surroundings, now_ms: int) -> Centre
             )
         )
     names = {one.device: one.name for one in machines}
+    # What needs a person stands on top.
+    machines.sort(key=lambda one: (one.rank, one.device))
     return CentreView(
         now_ms=now_ms,
         site_name=around.site_name,
@@ -242,6 +246,7 @@ def _machine(  # noqa: PLR0917  # a row and what belongs to it
         agent=row["agent"] if row else "",
         state=state,
         tone=tone,
+        rank=_URGENCY.index(tone),
         words=words,
         since_ms=_since(state, row),
         seen_ms=row["seen_ms"] if row else None,
@@ -280,12 +285,12 @@ def _verdict(state: MachineState, peripherals: tuple[PeripheralView, ...]) -> tu
     """Shape, colour and the one word that names the worst."""
     if state == "offline":
         return "fault", "state.machine_offline"
-    if state == "unknown":
-        return "plain", "state.machine_unknown"
+    if state in ("unknown", "sleeping"):
+        return "plain", f"state.machine_{state}"
     if state == "silent":
         return "attention", "state.machine_silent"
-    worst = max(peripherals, key=lambda one: _WORSE[one.tone], default=None)
-    if worst is not None and _WORSE[worst.tone] >= _WORSE["attention"]:
+    worst = min(peripherals, key=lambda one: _URGENCY.index(one.tone), default=None)
+    if worst is not None and worst.tone in ("fault", "attention"):
         # One broken part does not make the machine a broken one: it still serves.
         return "attention", worst.words
     return "done", f"state.machine_{state}"

@@ -36,14 +36,13 @@
     made.innerHTML = html;
     const fresh = made.content.firstElementChild;
     const old = document.getElementById(name);
-    if (old) {
-      const held = old.contains(document.activeElement) ? document.activeElement : null;
-      const keep = held && (held.id || held.dataset.keep);
+    if (old && old.dataset.sort === fresh.dataset.sort) {
       old.replaceWith(fresh);
-      if (keep) (fresh.querySelector(`[data-keep="${CSS.escape(keep)}"]`) || document.getElementById(keep))?.focus();
     } else {
+      // New, or at another place in its order.
+      old?.remove();
       const list = document.getElementById(fresh.dataset.list);
-      const next = [...list.children].find((one) => one.id > name);
+      const next = [...list.children].find((one) => one.dataset.sort > fresh.dataset.sort);
       list.insertBefore(fresh, next || null);
     }
     age(fresh);
