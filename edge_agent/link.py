@@ -11,8 +11,8 @@ from hallkit.clients.outbox import Outbox, Row
 from hallkit.errors import LinkError, WireError
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
-from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, Info, Presence, Report
-from hallkit.wire.topics import DeviceTopics
+from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, HubState, Info, Presence, Report
+from hallkit.wire.topics import DeviceTopics, hub_state
 
 CREDIT_AT_START = 50
 """Reports on the way before the hub has said how many it takes."""
@@ -67,7 +67,8 @@ class DeviceLink:
         """Boot and number of what was sent and not acknowledged."""
         self._quiet_since_s = 0.0
         """When the hub last acknowledged something, or the first was sent that it owes us."""
-        self._connections = 0
+        self._round = 0
+        """Counts how often it began again with the oldest row."""
         self._failing = False
         self._log = get_logger()
         self.refused = 0
@@ -80,12 +81,11 @@ class DeviceLink:
 
     async def on_connected(self) -> None:
         """Say who is here, then send again all that was not acknowledged."""
-        await self._link.subscribe(self._topics.ack)
+        await self._link.subscribe(self._topics.ack, hub_state(self._topics.site))
         await self._link.publish(
             self._topics.presence, self._presence("online").to_bytes(), retain=True
         )
         await self.tell_info()
-        self._connections += 1
         self._send_again()
 
     def farewell(self) -> tuple[str, bytes]:
@@ -100,16 +100,25 @@ class DeviceLink:
             return
 
     async def on_message(self, topic: str, payload: bytes) -> None:
-        """Take the hub's acknowledgement; anything else is refused and counted."""
-        if topic != self._topics.ack:
-            self.refused += 1
-            return
+        """Take the hub's word; anything else is refused and counted."""
         try:
-            ack = Ack.from_bytes(payload, limit=PAYLOAD_LIMIT)
+            if topic == hub_state(self._topics.site):
+                self._hub_is(HubState.from_bytes(payload, limit=PAYLOAD_LIMIT))
+            elif topic == self._topics.ack:
+                await self._acknowledged(Ack.from_bytes(payload, limit=PAYLOAD_LIMIT))
+            else:
+                self.refused += 1
         except WireError as fault:
             self.refused += 1
             self._log.warning("link.refused", what=fault.what)
-            return
+
+    def _hub_is(self, hub: HubState) -> None:
+        """A hub that has just come heard nothing of what was sent before."""
+        if hub.state == "online":
+            with self._outbox.waking():
+                self._send_again()
+
+    async def _acknowledged(self, ack: Ack) -> None:
         self._credit = min(ack.credit, CREDIT_LIMIT)
         self._quiet_since_s = self._clock.mono_s()
         self._on_the_way = {
@@ -124,11 +133,11 @@ class DeviceLink:
             room = self._credit - len(self._on_the_way)
             rows = await self._outbox.rows_after(self._sent_upto, limit=room) if room > 0 else []
             try:
-                connection = self._connections
+                this_round = self._round
                 for row in rows:
                     await self._send(row)
-                    if self._connections != connection:
-                        break  # a new connection starts again from the oldest
+                    if self._round != this_round:
+                        break  # begun again from the oldest meanwhile
             except LinkError as fault:
                 if not self._failing:
                     self._log.warning("link.publish_failed", code=fault.code)
@@ -138,18 +147,24 @@ class DeviceLink:
             if rows:
                 self._failing = False
                 continue
-            await self._outbox.wait_for_change(timeout_s=self._resend_after_s)
-            quiet_s = self._clock.mono_s() - self._quiet_since_s
-            if self._on_the_way and quiet_s >= self._resend_after_s:
+            await self._outbox.wait_for_change(timeout_s=self._patience_s())
+            if self._on_the_way and self._patience_s() <= 0:
                 self._log.warning("link.resend", on_the_way=len(self._on_the_way))
                 self._send_again()
 
+    def _patience_s(self) -> float:
+        """How long the hub may still be silent."""
+        if not self._on_the_way:
+            return self._resend_after_s
+        return self._quiet_since_s + self._resend_after_s - self._clock.mono_s()
+
     def _send_again(self) -> None:
+        self._round += 1
         self._sent_upto = 0
         self._on_the_way.clear()
 
     async def _send(self, row: Row) -> None:
-        connection = self._connections
+        this_round = self._round
         first = await self._outbox.first_seq(row.boot)
         if first is not None and first <= row.seq:  # else acknowledged since it was read
             report = Report(
@@ -166,7 +181,7 @@ class DeviceLink:
             # Before it is sent: the hub's word may be here sooner than the broker's.
             self._on_the_way.add((row.boot, row.seq))
             await self._link.publish(self._topics.report, report.to_bytes())
-        if self._connections == connection:
+        if self._round == this_round:
             self._sent_upto = row.ordinal
 
     def _age_ms(self, row: Row) -> int:

@@ -16,11 +16,12 @@ from hallkit.errors import LinkDown, LinkError, Rejected
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.runtime.journal import Journal
 from hallkit.wire.events import CloudEvent, VisitStarted
-from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, Info, Presence, Report
-from hallkit.wire.topics import DeviceTopics
+from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, HubState, Info, Presence, Report
+from hallkit.wire.topics import DeviceTopics, hub_state
 from tests.fakes.clock import HastyClock
 
 TOPICS = DeviceTopics(SiteId("demo"), DeviceId("terminal-01"))
+HUB = hub_state(SiteId("demo"))
 NOW = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
 
 
@@ -125,7 +126,7 @@ async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Mac
     assert topic == TOPICS.presence
     assert Presence.from_bytes(will, limit=PAYLOAD_LIMIT).state == "offline"
     await machine.link.on_connected()
-    assert machine.broker.subscribed == [TOPICS.ack]
+    assert machine.broker.subscribed == [TOPICS.ack, HUB]
     presence, info = machine.broker.published
     birth = Presence.from_bytes(presence[1], limit=PAYLOAD_LIMIT)
     assert (presence[0], presence[2]) == (TOPICS.presence, True)
@@ -208,6 +209,28 @@ async def test_a_silent_hub_is_told_again(journal: Journal) -> None:
         assert machine.broker.reports.empty()
 
 
+async def test_a_hub_that_comes_back_is_told_again_at_once(machine: Machine) -> None:
+    await machine.add(2)
+    await machine.connect()
+    await machine.reports(2)
+    await machine.link.on_message(HUB, HubState(state="offline", ts=1).to_bytes())
+    await machine.settled()
+    assert machine.broker.reports.empty()
+    await machine.link.on_message(HUB, HubState(state="online", ts=2).to_bytes())
+    assert [report.seq for report in await machine.reports(2)] == [1, 2]
+    assert machine.link.refused == 0
+
+
+async def test_patience_does_not_begin_anew_with_every_row(machine: Machine) -> None:
+    await machine.connect()
+    await machine.add(1)
+    await machine.reports(1)
+    machine.clock.advance(59.0)
+    await machine.add(1)
+    await machine.reports(1)
+    assert machine.link._patience_s() == pytest.approx(1.0, abs=0.1)
+
+
 async def test_a_busy_machine_tells_a_silent_hub_again_too(journal: Journal) -> None:
     """New rows must not put off the moment at which the lost ones are sent again."""
     async with running(Machine(journal, boot="boot-b", resend_after_s=10.0)) as machine:
@@ -280,6 +303,7 @@ async def test_a_failed_publication_is_tried_again(machine: Machine, fault: Link
         (TOPICS.ack, b'{"boot":"boot-b","upto":1,"credit":0}'),
         (TOPICS.ack, b'{"boot":"boot-b","upto":"all","credit":5}'),
         (TOPICS.ack, b'{"upto":1,"credit":5}'),
+        (HUB, b'{"state":"tired","ts":1}'),
         (TOPICS.ack, b" " * (PAYLOAD_LIMIT + 1)),
         ("hallkit/1/demo/terminal-02/down/ack", b'{"boot":"boot-b","upto":1,"credit":5}'),
     ],
