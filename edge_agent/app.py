@@ -22,7 +22,7 @@ from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.clients.mqtt import MqttLink
 from hallkit.clients.outbox import Outbox
 from hallkit.errors import StoreError
-from hallkit.model.device import DeviceReport
+from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.printing import PrintJob
 from hallkit.ports.id_card_reader import CardOutcome
@@ -99,6 +99,7 @@ class _Agent:
         self._log = get_logger()
         self._info_changed = asyncio.Event()
         self._to_record: asyncio.Queue[DeviceReport] = asyncio.Queue()
+        self._recorded: dict[str, DeviceReport] = {}
 
     @classmethod
     async def assemble(
@@ -204,7 +205,10 @@ class _Agent:
     def _device_changed(self, device: DeviceReport) -> None:
         self.api.device_changed(device)
         self._info_changed.set()
-        self._to_record.put_nowait(device)
+        told = _for_technicians(device)
+        if self._recorded.get(device.id) != told:
+            self._recorded[device.id] = told
+            self._to_record.put_nowait(device)
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
 
@@ -218,6 +222,11 @@ class _Agent:
 
     def _card_outcome(self, outcome: CardOutcome) -> None:
         self.api.card_outcome(outcome)
+
+
+def _for_technicians(device: DeviceReport) -> DeviceReport:
+    """The report without what changes with every card: that is no event for the centre."""
+    return device.model_copy(update={"media": Media.UNKNOWN, "since_ms": 0})
 
 
 def main() -> int:

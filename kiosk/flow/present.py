@@ -10,7 +10,7 @@ from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import local, local_date
 from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.view import Action, Choice, Chrome, Countdown, Notice, Row, View
-from kiosk.flow.visit import MATERIALS_PER_PAGE, material_pages, personal_list
+from kiosk.flow.visit import material_pages, materials_per_page, personal_list
 
 STEPS = 4
 KEYS = (tuple("qwertyuiop"), tuple("asdfghjkl"), tuple("zxcvbnm"))
@@ -147,9 +147,10 @@ def _question(visit: Visit, around: Surroundings, words: Words) -> View:
 def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
     personal = personal_list(visit)
     pages = material_pages(visit)
-    first = visit.page * MATERIALS_PER_PAGE
+    size = materials_per_page(visit)
+    first = visit.page * size
     rows = []
-    for listed in personal.materials[first : first + MATERIALS_PER_PAGE]:
+    for listed in personal.materials[first : first + size]:
         material = listed.material
         mark = words(f"materials.{material.material_type}")
         if listed.already_held:

@@ -28,6 +28,7 @@ Handler = Callable[[Visit, ev.Tapped, Surroundings], Next | None]
 
 QUERY_LIMIT = 24
 MATERIALS_PER_PAGE = 6
+LARGE_MATERIALS_PER_PAGE = 4
 PAGE_DIGITS = 3
 RESIDENT_CARD = "resident_card"
 
@@ -89,7 +90,7 @@ def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
     touched, begun = _touched(visit, around)
     match tap.action:
         case "large_type":
-            return _set(touched, large_type=not visit.large_type), begun
+            return _set(touched, large_type=not visit.large_type, page=0), begun
         case "leave" if visit.seconds_left is not None:
             return _end(touched, _left_with(visit), around)
         case "home" if visit.step is not Step.HOME:
@@ -315,7 +316,13 @@ def personal_list(visit: Visit) -> guide.PersonalList:
 
 
 def material_pages(visit: Visit) -> int:
-    return max(1, -(-len(personal_list(visit).materials) // MATERIALS_PER_PAGE))
+    """How many pages the list takes, at the type's size."""
+    return max(1, -(-len(personal_list(visit).materials) // materials_per_page(visit)))
+
+
+def materials_per_page(visit: Visit) -> int:
+    """So many that a page never scrolls: large type shows fewer things, not tighter ones."""
+    return LARGE_MATERIALS_PER_PAGE if visit.large_type else MATERIALS_PER_PAGE
 
 
 def _set(visit: Visit, **changes: object) -> Visit:
