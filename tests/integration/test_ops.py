@@ -113,55 +113,69 @@ class Authority:
         )
 
 
+class Output(asyncio.SubprocessProtocol):
+    """What a process says, line by line, without a task of its own."""
+
+    def __init__(self, lines: list[str], says: str) -> None:
+        self._lines = lines
+        self._says = says
+        self._rest = b""
+        self.is_there = asyncio.Event()
+        self.is_gone = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._lines.append(line.decode(errors="replace"))
+            if self._says in self._lines[-1]:
+                self.is_there.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_gone.set()
+        self.is_there.set()
+
+
 class Process:
-    """A real process that says on one of its streams when it is there."""
+    """A real process that says when it is there."""
 
     def __init__(self, command: list[str], *, environment: dict[str, str], says: str) -> None:
         self._command = command
         self._environment = environment
         self._says = says
-        self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._running: tuple[asyncio.SubprocessTransport, Output] | None = None
         self.lines: list[str] = []
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
+        transport, output = await asyncio.get_running_loop().subprocess_exec(
+            lambda: Output(self.lines, self._says),
             *self._command,
             env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        is_there = asyncio.Event()
-        self._reader = asyncio.create_task(self._read(self._process, is_there))
+        self._running = transport, output
         async with asyncio.timeout(LIMIT_S):
-            await is_there.wait()
-        assert self._process.returncode is None, "\n".join(self.lines)
-
-    async def _read(self, process: asyncio.subprocess.Process, is_there: asyncio.Event) -> None:
-        assert process.stdout is not None
-        while line := (await process.stdout.readline()).decode():
-            self.lines.append(line.rstrip())
-            if self._says in line:
-                is_there.set()
-        is_there.set()
+            await output.is_there.wait()
+        assert not output.is_gone.is_set(), "\n".join(self.lines)
 
     async def kill(self) -> None:
-        assert self._process is not None
-        assert self._reader is not None
-        self._process.kill()
-        await self._process.wait()
-        await self._reader
+        """End it as a power cut would."""
+        await self._end(lambda transport: transport.kill())
 
-    async def stop(self) -> int:
+    async def stop(self) -> int | None:
         """Ask it to end; its exit code."""
-        assert self._process is not None
-        assert self._reader is not None
+        return await self._end(lambda transport: transport.terminate())
+
+    async def _end(self, how: Callable[[asyncio.SubprocessTransport], None]) -> int | None:
+        if self._running is None:
+            return None
+        transport, output = self._running
+        self._running = None
         with suppress(ProcessLookupError):
-            self._process.terminate()
+            how(transport)
         async with asyncio.timeout(LIMIT_S):
-            code = await self._process.wait()
-            await self._reader
-        return code
+            await output.is_gone.wait()
+        transport.close()
+        return transport.get_returncode()
 
 
 class Hall:
@@ -266,11 +280,14 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
     made = Hall(tmp_path)
-    await made.broker.start()
-    await made.ops.start()
-    yield made
-    assert await made.ops.stop() == 0, "\n".join(made.ops.lines)
-    await made.broker.stop()
+    try:
+        await made.broker.start()
+        await made.ops.start()
+        yield made
+    finally:
+        code = await made.ops.stop()
+        await made.broker.stop()
+    assert code == 0, "\n".join(made.ops.lines)
     assert not [line for line in made.ops.lines if "Traceback" in line or "Warning" in line]
 
 
