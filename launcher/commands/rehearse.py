@@ -24,7 +24,7 @@ from launcher.rehearsals.record import Plan, Record
 HELP = "rehearse faults, nonsense, long days, many machines"
 
 FOLDER = CHECKOUT / "var" / "rehearsals"
-HELPERS = frozenset({"record", "citizen"})
+HELPERS = frozenset({"record", "citizen", "nonsense", "fuzz_devices", "fuzz_messages"})
 SEEDS = 1_000_000
 
 
