@@ -77,7 +77,10 @@ READER_FAULTS: tuple[dict[str, Any], ...] = (
 PRINTER_REPAIR = ("fault.clear", "paper.refill", "release", "power.on")
 READER_REPAIR = ("fault.clear", "plug")
 
-say = words("zh_CN")
+
+def say(key: str) -> str:
+    """A text as the citizen reads it."""
+    return words("zh_CN")(key)
 
 
 async def run(plan: Plan, record: Record) -> None:
