@@ -26,6 +26,7 @@ from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.printing import PrintJob
 from hallkit.ports.id_card_reader import CardOutcome
+from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
 from hallkit.runtime.journal import Journal
@@ -142,6 +143,7 @@ class _Agent:
             port=settings.broker.port,
             client_id=device,
             tls=client_context(places.credentials),
+            backoff=Backoff(cap_s=settings.broker.reconnect_cap_s),
         )
         self.device_link = DeviceLink(
             self.link,

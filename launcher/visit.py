@@ -39,7 +39,7 @@ CARD = {
     "address": "四川省什邡市方亭街道测试路1号",
 }
 MASKED_NUMBER = "1101**********002X"
-CONSOLE_TIMEOUT_S = 20.0
+CONSOLE_TIMEOUT_S = 30.0
 PAPER_FOR_HALF_A_SLIP = 8
 
 

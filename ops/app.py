@@ -10,6 +10,7 @@ from hallkit.clients.mqtt import MqttLink
 from hallkit.errors import Rejected
 from hallkit.lexicon.words import words
 from hallkit.model.ids import DeviceId, SiteId
+from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
 from hallkit.runtime.lifecycle import ReadyCallback, run
@@ -157,6 +158,7 @@ async def _main(ready: ReadyCallback) -> None:
         port=settings.broker.port,
         client_id=HUB,
         tls=client_context(places.credentials),
+        backoff=Backoff(cap_s=settings.broker.reconnect_cap_s),
     )
     async with Store(places.state / DATABASE) as store:
         centre = Centre(store, clock, link, site=settings.site, listed=listed_devices(files))

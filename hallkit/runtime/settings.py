@@ -28,6 +28,9 @@ class BrokerSection(Section):
 
     host: str = "127.0.0.1"
     port: Port = 18883
+    reconnect_cap_s: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    """Longest pause between two tries to connect. A hall of a hundred machines comes back at once
+    within seconds; a province of a hundred thousand must not."""
 
 
 class AffairsSection(Section):
