@@ -68,7 +68,10 @@ async def serve(ready: ReadyCallback) -> None:
             if standby is not None:
                 # A service without its keeper would hold the visit beside the next one's.
                 ends.add(tasks.create_task(standby.keeper_gone(), name="keeper"))
+                beat = tasks.create_task(standby.beat(), name="beat")
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if standby is not None:
+                beat.cancel()
             for end in ends:
                 end.cancel()
 

@@ -6,11 +6,14 @@ makes a crash cost less than a start.
 
 The kept program starts with `--standby`, prints `warm` when everything is loaded, takes over on
 the line `go` on standard input, and ends when standard input ends (so none outlives its keeper).
+While it works it prints `alive` every two seconds: one that stands still is killed and replaced,
+because a frozen screen is as bad as none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections import deque
@@ -18,7 +21,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
+from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.runtime.clock import Clock
+from hallkit.runtime.lifecycle import EXIT_CONFIG
 from hallkit.runtime.log import get_logger
 
 CRASHES_LIMIT = 8
@@ -30,6 +35,13 @@ WARM_TIMEOUT_S = 60.0
 """A spare that is not warm by then never will be: it is ended and counts as crashed."""
 
 END_TIMEOUT_S = 3.0
+
+BEAT_INTERVAL_S = 2.0
+SILENCE_LIMIT_S = 15.0
+"""A working program that says nothing for so long stands still."""
+
+
+_MANAGERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 
 
 class Keeper:
@@ -45,12 +57,14 @@ class Keeper:
         slow_restart_s: float = SLOW_RESTART_S,
         warm_timeout_s: float = WARM_TIMEOUT_S,
         end_timeout_s: float = END_TIMEOUT_S,
+        silence_limit_s: float = SILENCE_LIMIT_S,
     ) -> None:
         self._command = (*command, "--standby")
         self._clock = clock
         self._slow_restart_s = slow_restart_s
         self._warm_timeout_s = warm_timeout_s
         self._end_timeout_s = end_timeout_s
+        self._silence_limit_s = silence_limit_s
         self._crashes: deque[float] = deque(maxlen=crashes_limit)
         self._log = get_logger().bind(kept=name)
         self._name = name
@@ -65,7 +79,7 @@ class Keeper:
                 try:
                     await self._go(working)
                     spare = await self._start()
-                    code = await working.process.wait()
+                    code = await self._work(working)
                 finally:
                     await working.end(self._end_timeout_s)
                 if code != 0:
@@ -75,10 +89,36 @@ class Keeper:
                 await spare.end(self._end_timeout_s)
 
     async def _start(self) -> _Kept:
+        # The service manager's own variables are for the keeper: it is the one that is watched.
+        environment = {key: value for key, value in os.environ.items() if key not in _MANAGERS}
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
         )
         return _Kept(process)
+
+    async def _work(self, kept: _Kept) -> int:
+        """Wait for the end of a working program; one that stands still is ended."""
+        while kept.process.returncode is None:
+            kept.heard.clear()
+            ended = asyncio.create_task(kept.process.wait())
+            heard = asyncio.create_task(kept.heard.wait())
+            try:
+                done, _ = await asyncio.wait(
+                    {ended, heard},
+                    timeout=self._silence_limit_s,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                ended.cancel()
+                heard.cancel()
+            if not done:
+                self._log.warning("process.stands_still", pid=kept.process.pid)
+                kept.kill()
+                await kept.process.wait()
+        return kept.process.returncode
 
     async def _go(self, kept: _Kept) -> None:
         """Wait until it is warm and let it work; one that died is replaced by the caller."""
@@ -96,6 +136,10 @@ class Keeper:
         print(f"working {self._name} {kept.process.pid}", flush=True)  # noqa: T201  # launcher
 
     async def _crashed(self, code: int) -> None:
+        if code == EXIT_CONFIG:
+            # No restart mends it. The program has said on standard error what is wrong.
+            problem = ConfigProblem(self._name, "-", "the program refuses its configuration")
+            raise ConfigError([problem])
         now = self._clock.mono_s()
         self._crashes.append(now)
         often = (
@@ -113,15 +157,17 @@ class _Kept:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.warm = asyncio.Event()
+        self.heard = asyncio.Event()
         self._lines = asyncio.create_task(self._read_lines(), name=f"lines[{process.pid}]")
 
     async def _read_lines(self) -> None:
         if self.process.stdout is None:
             return
         async for line in self.process.stdout:
+            self.heard.set()
             if line.strip() == b"warm":
                 self.warm.set()
-            else:
+            elif line.strip() != b"alive":
                 sys.stdout.write(line.decode(errors="replace"))
                 sys.stdout.flush()
         self.warm.set()  # it died: whoever waits goes on and sees the exit code
@@ -172,6 +218,12 @@ class Standby:
         """Say that everything is loaded and wait; False if the keeper wants no work any more."""
         print("warm", flush=True)  # noqa: T201  # the keeper waits for this line
         return (await self._lines.readline()).strip() == b"go"
+
+    async def beat(self) -> None:
+        """Say that this process does not stand still, until cancelled."""
+        while True:
+            print("alive", flush=True)  # noqa: T201  # the keeper listens
+            await asyncio.sleep(BEAT_INTERVAL_S)
 
     async def keeper_gone(self) -> None:
         """Return when the keeper has ended, however it ended."""

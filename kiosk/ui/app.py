@@ -28,6 +28,7 @@ from kiosk.ui.state import KioskView, ScreenWords
 FONT = "Noto Sans CJK SC"
 EXIT_NO_FONT = 3
 EXIT_NO_WINDOW = 4
+BEAT_INTERVAL_MS = 2000
 PORTRAIT = (1080, 1920)
 
 HERE = Path(__file__).parent
@@ -133,6 +134,8 @@ class _Process(QObject):
         bus.event_received.connect(self._take_event)
         bus.connected_changed.connect(view.set_connected)
         window.frameSwapped.connect(self._frame)
+        self._beat = QTimer(self)
+        self._beat.timeout.connect(_say_alive)
         self._watchdog = QTimer(self)
         self._start_watchdog()
 
@@ -162,6 +165,8 @@ class _Process(QObject):
         self._standby_line += received
         if not self._begun and b"go\n" in self._standby_line:
             self.begin()
+            # From the thread that draws: when it stands still, the keeper hears it.
+            self._beat.start(BEAT_INTERVAL_MS)
 
     def _take_snapshot(self, data: Mapping[str, Any]) -> None:
         self._show(data.get("view"))
@@ -188,6 +193,10 @@ class _Process(QObject):
         if microseconds.isdigit():
             self._watchdog.timeout.connect(_notify_alive)
             self._watchdog.start(int(microseconds) // 2_000)
+
+
+def _say_alive() -> None:
+    _say("alive")
 
 
 def _notify_alive() -> None:

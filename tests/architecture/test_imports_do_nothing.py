@@ -19,6 +19,7 @@ import importlib, os, pathlib, pkgutil, sys, threading
 
 ours = tuple(sys.argv[1].split(","))
 root = sys.argv[2]
+sys.path.insert(0, root)  # whatever PYTHONSAFEPATH says
 skipped = set(sys.argv[3].split(","))
 library = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
 DEEDS = ("open", "socket.bind", "socket.connect", "socket.__new__", "subprocess.Popen",

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from hallkit.errors import ConfigError
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.keeper import Keeper
+from hallkit.runtime.lifecycle import EXIT_CONFIG
 from tests.fakes.clock import FakeClock
 
 pytestmark = pytest.mark.integration
@@ -38,7 +40,9 @@ CHILD = textwrap.dedent(
         if not await standby.warm():
             return
         print("at_work", os.getpid(), flush=True)
+        beat = asyncio.create_task(standby.beat())
         await standby.keeper_gone()
+        beat.cancel()
 
     asyncio.run(main(Path(sys.argv[1]) if sys.argv[1] != "--standby" else None))
     """
@@ -220,3 +224,19 @@ async def test_both_end_when_the_keeper_is_killed() -> None:
     await keeper.wait()
     gone = [await asyncio.to_thread(ends, pid) for pid in started]
     assert gone == [True, True]
+
+
+async def test_one_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper("kept", command(), SystemClock(), silence_limit_s=4.0)
+    async with kept(keeper, monkeypatch) as watched:
+        first = await watched.hears("at_work")
+        with capture_logs() as logs:
+            os.kill(first, signal.SIGSTOP)
+            assert await watched.hears("at_work") != first
+        assert [line["event"] for line in logs] == ["process.stands_still", "process.crashed"]
+
+
+async def test_a_wrong_configuration_ends_the_keeper_too() -> None:
+    program = [sys.executable, "-P", "-c", f"import sys; sys.exit({EXIT_CONFIG})"]
+    with pytest.raises(ConfigError, match="kept: -: the program refuses its configuration"):
+        await Keeper("kept", program, SystemClock()).run()
