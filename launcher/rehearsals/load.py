@@ -7,9 +7,12 @@ and none counted twice.
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import statistics
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 from hallkit.clients.mqtt import STABLE_AFTER_S
 from hallkit.model.ids import new_id
@@ -33,20 +36,26 @@ BROKER_DOWN_S = 2.0
 SPREAD_S = 1.0
 """A machine's events come at random within it."""
 CONNECT_TIMEOUT_S = 180.0
+MACHINES_LIMIT = 250
+"""paho waits with select(2), which takes no descriptor above 1023; a link needs three at least."""
+LINKS_DESCRIPTORS = 900
 TOLD_TIMEOUT_S = 300.0
 
 
 async def run(plan: Plan, record: Record) -> None:
     """Rounds until the time is up: events, broker killed, storm of reconnections, centre killed."""
+    if plan.machines > MACHINES_LIMIT:
+        raise ValueError(f"at most {MACHINES_LIMIT} machines in one process")
     names = [f"load-{number:04}" for number in range(1, plan.machines + 1)]
     installation = Installation(plan.root)
     installation.prepare(move_ports=True, simulated=names)
     folder = plan.root / "machines"
     async with running_centre(installation) as table, AsyncExitStack() as stack:
-        machines = [
-            await stack.enter_async_context(open_machine(installation, name, folder))
-            for name in names
-        ]
+        with _low_descriptors_kept():
+            machines = [
+                await stack.enter_async_context(open_machine(installation, name, folder))
+                for name in names
+            ]
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(machine.run()) for machine in machines]
             load = _Load(plan, record, table, machines)
@@ -60,6 +69,21 @@ async def run(plan: Plan, record: Record) -> None:
             await load.hold(installation)
             for task in running:
                 task.cancel()
+
+
+@contextmanager
+def _low_descriptors_kept() -> Iterator[None]:
+    """What is opened meanwhile gets high descriptors: the low ones are for the links."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    while held[-1] < LINKS_DESCRIPTORS:
+        held.append(os.dup(held[0]))
+    try:
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 class _Load:
