@@ -237,7 +237,9 @@ class BusClient:
         """Stay connected until cancelled."""
         backoff = Backoff(base_s=0.05, cap_s=1.0)
         while True:
-            with suppress(OSError, WireError, asyncio.IncompleteReadError):
+            with suppress(
+                OSError, WireError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+            ):
                 async with self._opened() as reader:
                     await self._read(reader, backoff)
             await asyncio.sleep(backoff.next_s())
