@@ -78,8 +78,7 @@ class Ingest:
             while len(batch) < BATCH_LIMIT and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             for settled in await self._kept(batch):
-                for refused in settled.refused:
-                    self._log.warning("ingest.refused", device=refused.device, reason=refused.what)
+                self._tell_refused(settled)
                 await asyncio.gather(
                     *(
                         self._acknowledge(device, boot, upto)

@@ -17,7 +17,7 @@ from hallkit.errors import ConfigError
 from launcher.hall import Hall, running_hall
 from launcher.installation import CHECKOUT, Installation
 from launcher.processes import StartError
-from launcher.report import Report
+from launcher.report import Report, Step
 
 HELP = "run the hall; --once drives one whole visit"
 
@@ -92,6 +92,10 @@ async def _once(args: argparse.Namespace, hall: Hall, report: Report) -> int:
         await whole_visit(hall, report, pictures)
     except Exception as fault:  # noqa: BLE001  # boundary: the report says what happened
         print(f"hall: the visit ended early: {fault}", file=sys.stderr)
+        if report.ok:  # it ended between two steps: the report must not say that all held
+            report.steps.append(
+                Step("the visit goes on to its end", evidence={"fault": str(fault)})
+            )
     report.write(path)
     print(f"Report: {path}")
     return 0 if report.ok else 1
