@@ -18,6 +18,8 @@ from launcher.installation import TERMINAL, Installation
 from launcher.processes import ProcessTable, Program
 
 SITE_FILES = ("site.toml",)
+MOSQUITTO = "/usr/sbin/mosquitto"
+"""Debian's place, which is not in every user's PATH."""
 DESKTOP_WINDOW = ("--width", "540", "--height", "960", "--px-per-mm", "1.6")
 """The terminal's panel at half size, so that it fits on a desk's screen."""
 TERMINAL_FILES = ("site.toml", f"devices/{TERMINAL}.toml")
@@ -70,7 +72,7 @@ def programs(installation: Installation, panel: VirtualPanel | None) -> Sequence
     return (
         Program(
             name="broker",
-            command=("mosquitto", "-c", str(installation.broker_conf)),
+            command=(MOSQUITTO, "-c", str(installation.broker_conf)),
             environment=os.environ,
             is_up=lambda: _answers(installation.endpoints["broker"].port),
         ),

@@ -56,7 +56,9 @@ class Installation:
         self.config = root / "config"
         self.logs = root / "logs"
         self.receipts = root / "receipts"
-        memory = os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm"  # noqa: S108  # tmpfs by purpose
+        memory = os.environ.get("XDG_RUNTIME_DIR", "")
+        if not os.path.isdir(memory) or not os.access(memory, os.W_OK):  # noqa: PTH112
+            memory = "/dev/shm"  # noqa: S108  # tmpfs by purpose
         digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:10]
         self.runtime = Path(memory) / f"hallkit-{digest}"
         """Short: a Unix socket's path has at most 107 characters."""
@@ -85,6 +87,9 @@ class Installation:
         shutil.rmtree(self.runtime, ignore_errors=True)
         for folder in (self.logs, self.receipts, self.runtime):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.runtime.stat().st_uid != os.getuid():
+            problem = ConfigProblem(str(self.runtime), "-", "belongs to another user")
+            raise ConfigError([problem])
         shutil.rmtree(self.config, ignore_errors=True)
         shutil.copytree(self._site, self.config)
         if move_ports:

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _YEAR = dt.timedelta(days=365)
+RENEW_BEFORE = dt.timedelta(days=30)
 _SERVERS = ("broker", "affairs", "ops")
 
 
@@ -58,7 +59,7 @@ def make(root: Path, identities: Identities, now: dt.datetime) -> None:
     for name in identities.all:
         folder = root / name
         folder.mkdir(exist_ok=True, mode=0o700)
-        if not (folder / "cert.pem").exists():
+        if _runs_out(folder / "cert.pem", now):
             authority.issue(folder, COMMON_NAME.get(name, name), now, server=name in _SERVERS)
     signing = root / "affairs" / "signing.pem"
     if not signing.exists():
@@ -139,6 +140,15 @@ class _Authority:
         _write(folder / "ca.pem", self._certificate.public_bytes(Encoding.PEM))
         _write(folder / "key.pem", _pem(key))
         _write(folder / "cert.pem", certificate.public_bytes(Encoding.PEM))
+
+
+def _runs_out(path: Path, now: dt.datetime) -> bool:
+    """True if the certificate is not there or ends soon: set-up makes a new one in time."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return True
+    return certificate.not_valid_after_utc - now < RENEW_BEFORE
 
 
 def _builder(

@@ -19,6 +19,8 @@ from typing import IO
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 8.0
 RESTART_PAUSE_S = 0.2
+EXITED = "exited"
+"""First word of the line that stands among a program's own when it ends."""
 
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 """setpriv(1) becomes the program: a launcher that is killed leaves nothing behind on the ports."""
@@ -101,16 +103,22 @@ class ProcessTable:
         running = Running(program, log)
         self._running[program.name] = running
         self._tasks.create_task(self._keep(running), name=program.name)
+        is_up = program.is_up or (lambda: running.count(program.ready) > 0)
         try:
-            if program.is_up is not None:
-                await _until(program.is_up)
-            else:
-                await running.wait_for(program.ready, count=1)
+            await _until(lambda: is_up() or running.count(EXITED) > 0)
         except TimeoutError:
-            raise StartError(
-                f"{program.name} did not become ready; see {self._logs / program.name}.log"
-            ) from None
+            raise StartError(f"{program.name} did not become ready; {self._see(program)}") from None
+        if running.count(EXITED):
+            # What ends before it was ever ready has a reason that no restart mends.
+            running.stopping = True
+            raise StartError(f"{program.name} ended at once; {self._see(program)}")
         return running
+
+    def _see(self, program: Program) -> str:
+        """Where the reason stands, and its last line."""
+        path = self._logs / f"{program.name}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"see {path}: {lines[-1][:300]}" if lines else f"see {path}"
 
     def kill(self, name: str, *, hold: bool = False) -> float:
         """Kill -9; with `hold` it stays dead until `release`. The monotonic time of the kill."""
@@ -156,7 +164,7 @@ class ProcessTable:
                     running.log.write(line)
                     running.log.flush()
                     await running._note(line.decode(errors="replace").strip())  # noqa: SLF001
-            await process.wait()
+            await running._note(f"{EXITED} {await process.wait()}")  # noqa: SLF001
             async with running.changed:
                 while running.held and not running.stopping:
                     await running.changed.wait()

@@ -27,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="drive one whole visit, then stop")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the visit's report")
     parser.add_argument(
-        "--root", type=Path, default=CHECKOUT / "var" / "demo", help="the installation's folder"
+        "--root",
+        type=Path,
+        help="the installation's folder: var/demo, or var/visit with --once, which empties its "
+        "state first",
     )
     parser.add_argument(
         "--free-ports", action="store_true", help="use free ports in place of the site's own"
@@ -36,14 +39,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when stopped or when every step held, 1 when one did not, 2 when it can't start."""
-    installation = Installation(args.root)
+    root: Path = args.root or CHECKOUT / "var" / ("visit" if args.once else "demo")
+    installation = Installation(root)
     report = Report()
     try:
         with installation.lock():
             # A rehearsal starts from an empty hall, so that its counts are its own.
             if args.once:
-                shutil.rmtree(args.root / "state", ignore_errors=True)
-                shutil.rmtree(args.root / "receipts", ignore_errors=True)
+                shutil.rmtree(root / "state", ignore_errors=True)
+                shutil.rmtree(root / "receipts", ignore_errors=True)
             installation.prepare(move_ports=args.free_ports, witness=args.once)
             if busy := installation.busy_ports():
                 for endpoint in busy:
@@ -54,15 +58,15 @@ def run(args: argparse.Namespace) -> int:
                     )
                 return 2
             return asyncio.run(_run(args, installation, report))
+    except asyncio.CancelledError:
+        return 1 if args.once else 0
     except ConfigError as mistake:
         print(f"hall: {mistake}", file=sys.stderr)
         return 2
 
 
 async def _run(args: argparse.Namespace, installation: Installation, report: Report) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _stop_on_signals()
     try:
         async with running_hall(installation, headless=args.headless or args.once) as hall:
             if args.once:
@@ -71,8 +75,7 @@ async def _run(args: argparse.Namespace, installation: Installation, report: Rep
             print("Lay a card on the reader: ./hall sim reader card.lay   (then card.lift)")
             print("What the printer printed:", installation.receipts)
             print("Ctrl-C stops it.", flush=True)
-            await stop.wait()
-            print("Stopping …", flush=True)
+            await asyncio.Event().wait()  # until a signal
             return 0
     except BaseExceptionGroup as group:
         starts, others = group.split(StartError)
@@ -81,6 +84,22 @@ async def _run(args: argparse.Namespace, installation: Installation, report: Rep
         for fault in starts.exceptions:
             print(f"hall: {fault}", file=sys.stderr)
         return 2
+
+
+def _stop_on_signals() -> None:
+    """The first Ctrl-C or SIGTERM ends this task and, in order, what it started."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        print("Stopping …", flush=True)
+        for number in signals:
+            loop.add_signal_handler(number, lambda: None)  # a second one must not break the order
+        if task is not None:
+            task.cancel()
+
+    for number in signals:
+        loop.add_signal_handler(number, stop)
 
 
 async def _once(args: argparse.Namespace, hall: Hall, report: Report) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import select
 import signal
 import socket
 import subprocess
@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 
 HALL = (sys.executable, "-P", "-m", "launcher.cli", "demo", "--headless")
-NEEDED = ("mosquitto", "/usr/lib/xorg/Xorg", "/usr/bin/chromium")
+NEEDED = ("/usr/sbin/mosquitto", "/usr/lib/xorg/Xorg", "/usr/bin/chromium")
 
-pytestmark = [
-    pytest.mark.journey,
-    pytest.mark.skipif(
-        any(shutil.which(program) is None for program in NEEDED),
-        reason=f"needs the Debian packages of locks/debian.txt: {', '.join(NEEDED)}",
-    ),
-]
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module", autouse=True)
+def debian_packages() -> None:
+    """This is the proof of the whole: without its programs it fails, it is not skipped."""
+    missing = [program for program in NEEDED if not Path(program).exists()]
+    assert not missing, f"install the Debian packages of locks/debian.txt: {missing} are missing"
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,30 @@ def test_two_halls_cannot_share_a_folder(tmp_path: Path) -> None:
         assert "a hall runs here already" in complaint
         first.send_signal(signal.SIGINT)
         assert first.wait(timeout=40) == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("options", [(), ("--once",)])
+def test_ctrl_c_stops_it_at_any_time(tmp_path: Path, options: tuple[str, ...]) -> None:
+    log = tmp_path / "logs" / "affairs.log"
+    with demo(tmp_path, "--free-ports", *options) as process:
+        while process.poll() is None and not (log.exists() and "ready" in log.read_text()):
+            select.select([], [], [], 0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=40) == len(options)
+        assert process.stdout is not None
+        assert "Console:" not in process.stdout.read()
+
+
+@pytest.mark.timeout(60)
+def test_a_program_that_cannot_run_is_named_at_once_with_its_reason(tmp_path: Path) -> None:
+    with demo(tmp_path, "--free-ports") as process:
+        # The lock is taken first, the identities are made next: spoil one before it is used.
+        key = tmp_path / "pki" / "affairs" / "data.key"
+        while process.poll() is None and not key.exists():
+            select.select([], [], [], 0.01)
+        key.write_text("spoilt")
+        _, complaint = process.communicate(timeout=50)
+    assert process.returncode == 2
+    assert "affairs ended at once" in complaint
+    assert "data.key" in complaint

@@ -19,6 +19,7 @@ PUBLISHED = {"broker": 18883, "affairs": 18443, "ops": 18480, "ticket-printer": 
 @pytest.fixture(autouse=True)
 def _memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime folders of these tests go with them."""
+    (tmp_path / "memory").mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "memory"))
 
 
