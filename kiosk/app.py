@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from importlib import resources
+from typing import Annotated
+
+from pydantic import Field
 
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.runtime.clock import SystemClock
@@ -22,13 +25,13 @@ from kiosk.service import KioskService
 class KioskSection(Section):
     """The terminal's own settings."""
 
-    idle_ask_s: float = 60.0
+    idle_ask_s: Annotated[float, Field(ge=10, le=3600)] = 60.0
     """Nobody taps for so long: the screen asks."""
-    idle_end_s: float = 30.0
+    idle_end_s: Annotated[float, Field(ge=10, le=600)] = 30.0
     """And ends the visit after so long."""
-    popular: tuple[str, ...] = ()
+    popular: Annotated[tuple[str, ...], Field(max_length=5)] = ()
     """基本编码 of items on the first screen, at most five."""
-    px_per_mm: float = 3.2
+    px_per_mm: Annotated[float, Field(ge=1, le=20)] = 3.2
     """Pixels per millimetre of the panel; physical sizes follow from it."""
 
 

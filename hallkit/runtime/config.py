@@ -18,9 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hallkit.errors import ConfigError, ConfigProblem
 
-SECTIONS = frozenset(
-    {"site", "broker", "affairs", "ops", "device", "agent", "kiosk", "peripherals"}
-)
+SECTIONS = frozenset({"site", "broker", "affairs", "ops", "device", "kiosk", "peripherals"})
 """Top-level tables of site and device files. A process reads its own and skips the others'."""
 
 FILES_VARIABLE = "HALLKIT_CONFIG"
@@ -100,8 +98,8 @@ def load(model: type[Settings], files: Iterable[Path]) -> Loaded[Settings]:
     for path in files:
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            problems.append(ConfigProblem(path.name, "-", "the file does not exist"))
+        except OSError as exc:
+            problems.append(ConfigProblem(path.name, "-", _why_unread(exc)))
             continue
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             problems.append(ConfigProblem(path.name, "-", f"is not TOML: {exc}"))
@@ -129,6 +127,18 @@ def load(model: type[Settings], files: Iterable[Path]) -> Loaded[Settings]:
     if problems:
         raise ConfigError(problems)
     return Loaded(settings, provenance)
+
+
+def _why_unread(fault: OSError) -> str:
+    match fault:
+        case FileNotFoundError():
+            return "the file does not exist"
+        case IsADirectoryError():
+            return "is a folder"
+        case PermissionError():
+            return "may not be read by this user"
+        case _:
+            return f"cannot be read: {fault.strerror}"
 
 
 def hint(word: str, known: Iterable[str]) -> str:

@@ -48,6 +48,11 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         load(Settings, [write(tmp_path, "site.toml", "[broker")])
 
 
+def test_a_folder_in_place_of_a_file_is_a_mistake_like_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        load(Settings, [tmp_path])
+
+
 def test_folders_come_from_our_variables_or_from_systemd() -> None:
     places = Places.from_environment(
         {
