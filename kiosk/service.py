@@ -195,6 +195,8 @@ class KioskService:
             case ev.Tell(data=data):
                 time = utc(self._clock.wall_ms())
                 event = CloudEvent.wrap(data, source="kiosk", time=time, subject=self._visit.id)
+                # A visit tells each type once: told again after a crash, it has the same id.
+                event = event.model_copy(update={"id": f"{self._visit.id}-{event.type}"})
                 self._spawn(self._tell(event), "tell", last_words=True)
             case ev.EndSession():
                 self._end()

@@ -71,6 +71,8 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
 def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
     """Take up a visit whose service died: what it was doing is done again, all of it idempotent."""
     effects: list[ev.Effect] = []
+    if visit.started_ms is not None:
+        effects.append(ev.Tell(VisitStarted(visit=visit.id)))
     if wants_card_watch(visit):
         effects.append(ev.WatchCard(on=True))
     if visit.taking:

@@ -80,6 +80,7 @@ class FakeAgent:
         self.jobs: dict[str, PrintJob] = {}
         self.slips: list[str] = []
         self.events: list[str] = []
+        self._told: set[str] = set()
         self.watching: asyncio.Queue[bool] = asyncio.Queue()
         self.promised = asyncio.Event()
         self.refuses_slips = False
@@ -130,7 +131,10 @@ class FakeAgent:
         return bus.Empty()
 
     async def _add(self, args: Mapping[str, Any], _from: Connection) -> Message:
-        self.events.append(bus.EventAdd.model_validate(args).event.type)
+        event = bus.EventAdd.model_validate(args).event
+        if event.id not in self._told:  # as the agent's outbox does
+            self._told.add(event.id)
+            self.events.append(event.type)
         return bus.Empty()
 
 
@@ -305,6 +309,26 @@ async def test_a_killed_service_comes_back_at_the_same_step(machine: Machine, wh
             assert after.chrome.machine_notice == before.chrome.machine_notice
     assert len(set(machine.affairs.keys)) <= 1
     assert len(machine.agent.slips) <= 1
+
+
+async def test_a_visit_counts_once_though_its_service_died_before_or_after_telling(
+    machine: Machine,
+) -> None:
+    async with machine.life() as (shown, _):
+        await machine.goes_to(shown, "materials")  # no agent hears of it
+    async with machine.agent.serving():
+        for _ in range(2):
+            async with machine.life() as (shown, _):
+                await shown.shows("materials")
+                async with asyncio.timeout(10):
+                    while not machine.agent.events:  # noqa: ASYNC110  # a list has no event
+                        await asyncio.sleep(0)
+        async with machine.life() as (shown, running):
+            await shown.shows("materials")
+            await shown.taps("home")
+            async with asyncio.timeout(10):
+                await running
+    assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
 
 
 async def test_the_draft_is_its_owners_alone_and_holds_no_photo(machine: Machine) -> None:
