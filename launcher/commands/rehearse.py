@@ -30,6 +30,8 @@ SEEDS = 1_000_000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", choices=names(), help=" | ".join(names()))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(f"{name:6} {module(name).HELP}" for name in names())
     parser.add_argument("--seed", type=int, help="repeat an earlier rehearsal")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long (default: 2)")
     parser.add_argument("--machines", type=int, default=200, help="simulated machines of `load`")

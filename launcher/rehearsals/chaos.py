@@ -109,7 +109,7 @@ class _Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
+class Copy:
     """A ticket on paper, down to its code."""
 
     number: str
@@ -366,13 +366,13 @@ class _Chaos:
             time.sleep(0.1)
         return read_store(database, statement)
 
-    def _copies(self) -> list[_Copy]:
+    def _copies(self) -> list[Copy]:
         """What came out of the printer, cut or torn off with an empty roll."""
         pieces = sorted(self._hall.installation.receipts.glob("*.txt"))
-        return [copy for piece in pieces for copy in _read_piece(piece)]
+        return [copy for piece in pieces for copy in read_piece(piece)]
 
 
-def _read_piece(piece: Path) -> list[_Copy]:
+def read_piece(piece: Path) -> list[Copy]:
     """Tickets on one piece of paper: several, where a power cut left half a slip on it."""
     copies = []
     marked = mark_seen = False
@@ -382,7 +382,7 @@ def _read_piece(piece: Path) -> list[_Copy]:
         elif line.strip() == say("slip.number"):
             marked, mark_seen = mark_seen, False
         elif line.startswith("[qr] HK1.T."):
-            copies.append(_Copy(line.split(".")[4], marked))
+            copies.append(Copy(line.split(".")[4], marked))
     return copies
 
 

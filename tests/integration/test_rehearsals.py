@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from hallkit.lexicon.words import words
 from launcher.commands.rehearse import names, rehearse
+from launcher.rehearsals.chaos import Copy, read_piece
 from launcher.rehearsals.record import Plan, Record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+say = words("zh_CN")
 
 SEED = 20_260_101
 SLICES = {"chaos": 0.15, "fuzz": 0.1, "load": 0.0, "soak": 0.05}
@@ -45,6 +49,20 @@ def test_a_broken_invariant_stays_broken_and_is_written(tmp_path: Path) -> None:
     assert written["invariants"] == [
         {"what": "holds", "holds": False, "evidence": {"number": "A001"}}
     ]
+
+
+def test_copies_on_paper_are_told_apart_by_their_mark(tmp_path: Path) -> None:
+    def copy(number: str, *, mark: bool = False, code: bool = True) -> str:
+        heading = f"{say('slip.reprint')}\n" if mark else ""
+        end = f"[qr] HK1.T.id.20260101.{number}.sig\n" if code else ""
+        return f"{heading}{say('slip.number')}\n{number}\n{end}"
+
+    piece = tmp_path / "slip-0001.txt"
+    # A power cut in the middle of the first; what follows it hangs on the same piece of paper.
+    piece.write_text(
+        copy("A001", code=False) + copy("A001", mark=True) + copy("A002"), encoding="utf-8"
+    )
+    assert read_piece(piece) == [Copy("A001", marked=True), Copy("A002", marked=False)]
 
 
 def test_the_same_seed_gives_the_same_order(tmp_path: Path) -> None:
