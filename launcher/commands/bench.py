@@ -119,7 +119,7 @@ def _document(figures: Sequence[Figure], words: str, load: float) -> str:
     busy = (
         "Other work ran on the machine meanwhile: the figures are worse than they could be."
         if load > BUSY_LOAD
-        else "Nothing else ran on the machine."
+        else "The machine was not busy then; what ran later beside the measuring is not known."
     )
     rows = [
         f"| `{figure.name}` | {figure.value:,.1f} {figure.unit} | {_cell(figure.limit, 0)} "
