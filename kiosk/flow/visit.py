@@ -31,6 +31,8 @@ MATERIALS_PER_PAGE = 6
 LARGE_MATERIALS_PER_PAGE = 4
 PAGE_DIGITS = 3
 RESIDENT_CARD = "resident_card"
+WAYS_OUT = frozenset({"home", "leave", "back"})
+"""Not while a number is on its way: it may be given already, and would be lost."""
 
 
 def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> Next:
@@ -90,6 +92,8 @@ def wants_card_watch(visit: Visit) -> bool:
 
 def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
     touched, begun = _touched(visit, around)
+    if visit.taking and tap.action in WAYS_OUT:
+        return _with(visit, seconds_left=None)
     match tap.action:
         case "large_type":
             return _set(touched, large_type=not visit.large_type, page=0), begun
@@ -197,9 +201,9 @@ def _back(visit: Visit) -> Next | None:
             return _set(visit, step=Step.MATERIALS), (ev.WatchCard(on=False),)
         case Step.IDENTITY:
             return _set(visit, step=Step.CARD, card=None), (ev.WatchCard(on=True),)
-        case Step.CONFIRM if visit.card is not None and not visit.taking:
+        case Step.CONFIRM if visit.card is not None:
             return _with(visit, step=Step.IDENTITY)
-        case Step.CONFIRM if not visit.taking:
+        case Step.CONFIRM:
             return _set(visit, step=Step.CARD), (ev.WatchCard(on=True),)
         case Step.STAFF:
             return _with(visit, step=visit.came_from)
@@ -263,7 +267,7 @@ def _print_ticket(visit: Visit, ticket: Ticket, around: Surroundings, words: Wor
 
 
 def _nobody(visit: Visit, seconds_left: int, around: Surroundings) -> Next:
-    if visit.started_ms is None:
+    if visit.started_ms is None or visit.taking:
         return visit, ()
     if seconds_left <= 0:
         return _end(visit, "ticket" if visit.ticket else "timed_out", around)

@@ -516,6 +516,35 @@ def test_every_end_says_how_it_ended(where: Step, event: ev.Event, outcome: str)
     assert person.visit.over
 
 
+@pytest.mark.parametrize("before", ["", "call_staff"])
+@pytest.mark.parametrize(
+    "event",
+    [ev.Tapped("home"), ev.Tapped("leave"), ev.Tapped("back"), ev.NobodyTaps(5), ev.NobodyTaps(0)],
+)
+def test_a_visit_does_not_end_under_a_number_on_its_way(event: ev.Event, before: str) -> None:
+    person = at(Step.CONFIRM)
+    person.taps("take")
+    if before:
+        person.taps(before)
+    at_step = person.visit.step
+    assert person.happens(event) == []
+    assert (person.visit.step, person.visit.over) == (at_step, False)
+    assert person.asked_for() is None
+    person.happens(ev.TicketGiven(TICKET))
+    assert person.visit.step is Step.TICKET
+    assert len(person.did(ev.Print)) == 1
+    person.happens(ev.NobodyTaps(0))
+    assert person.visit.over
+
+
+def test_a_refused_number_sets_the_visit_free() -> None:
+    person = at(Step.CONFIRM)
+    person.taps("take")
+    person.happens(ev.TicketRefused("link.down"))
+    person.taps("home")
+    assert person.visit.over
+
+
 # ── Taking up what a crash left ──────────────────────────────────────────────────────────────
 
 
