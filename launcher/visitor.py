@@ -20,7 +20,9 @@ from launcher.display import VirtualPanel
 from launcher.touch import TouchPanel
 
 SEE_TIMEOUT_S = 15.0
-LOOK_INTERVAL_S = 0.03
+LOOK_INTERVAL_S = 0.05
+STEADY_LOOKS = 3
+"""So often at the same place: it has stopped sliding, and the list under it has settled."""
 
 
 class NotSeen(Exception):  # what happened to the visitor, not a program's error
@@ -102,10 +104,12 @@ class Visitor:
     async def _wait(self, wanted: Callable[[Seen], bool], what: str, timeout_s: float) -> Seen:
         deadline = time.monotonic() + timeout_s
         place: Seen | None = None
+        looks = 0
         while time.monotonic() < deadline:
             found = next((seen for seen in await self.screen() if wanted(seen)), None)
-            if found is not None and found == place:
-                return found  # twice at the same place: it has stopped sliding
+            looks = looks + 1 if found is not None and found == place else 1
+            if found is not None and looks == STEADY_LOOKS:
+                return found
             place = found
             await asyncio.sleep(LOOK_INTERVAL_S)
         stands = " | ".join(await self.words())
