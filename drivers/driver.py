@@ -32,6 +32,10 @@ _STATUS_OF_REASON: dict[Reason, tuple[DeviceStatus, ErrorAction]] = {
 }
 
 
+TEXT_LIMIT = 120
+"""Characters of what a device says of itself; a garbled answer must not fill a report."""
+
+
 def status_of(reason: Reason) -> tuple[DeviceStatus, ErrorAction]:
     """The XFS4IoT state and action that a reason stands for (docs/architecture.md)."""
     return _STATUS_OF_REASON[reason]
@@ -62,6 +66,9 @@ class Driver(ABC):
 
     def _update(self, **changes: Any) -> DeviceReport:
         """Change fields of the report; a change of state moves `since_ms` and is logged once."""
+        for field in ("model", "serial"):
+            if field in changes:
+                changes[field] = changes[field][:TEXT_LIMIT]
         new = self._report.model_copy(update=changes)
         if new != self._report:
             watched = ("status", "reason", "paper", "media")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hallkit import __version__
 from hallkit.clients.outbox import Outbox, Row
-from hallkit.errors import LinkError, WireError
+from hallkit.errors import LinkError, Rejected, StoreError, WireError
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, HubState, Info, Presence, Report
@@ -25,6 +25,13 @@ RESEND_AFTER_S = 10.0
 
 RETRY_S = 0.05
 """After a publication that failed: the link itself backs off, this only keeps us from spinning."""
+
+REFUSED_PAUSE_S = 1.0
+REFUSED_PAUSE_LIMIT_S = 30.0
+"""After a publication that the broker refused: doubles from one to the other."""
+
+STORE_RETRY_S = 1.0
+"""After the disk refused."""
 
 HISTORICAL_AFTER_MS = 60_000
 
@@ -70,13 +77,25 @@ class DeviceLink:
         self._round = 0
         """Counts how often it began again with the oldest row."""
         self._failing = False
+        self._disk_refuses = False
+        self._refused_pause_s = REFUSED_PAUSE_S
         self._log = get_logger()
         self.refused = 0
         """Messages from the broker that made no sense."""
 
     async def make_will(self) -> tuple[str, bytes]:
-        """Topic and payload of the next connection's will; counts a new epoch."""
-        self._epoch = await self._outbox.next_epoch()
+        """Topic and payload of the next connection's will; counts a new epoch.
+
+        Waits for a disk that is full: an epoch that is not on it could be told a second time.
+        """
+        while True:
+            try:
+                self._epoch = await self._outbox.next_epoch()
+            except StoreError as fault:
+                await self._wait_for_disk(fault)
+            else:
+                self._disk_refuses = False
+                break
         return self._topics.presence, self._presence("offline").to_bytes()
 
     async def on_connected(self) -> None:
@@ -130,27 +149,51 @@ class DeviceLink:
         """Send what the outbox holds, in order, within the hub's credit, until cancelled."""
         while True:
             await self._link.connected.wait()
-            room = self._credit - len(self._on_the_way)
-            rows = await self._outbox.rows_after(self._sent_upto, limit=room) if room > 0 else []
             try:
-                this_round = self._round
-                for row in rows:
-                    await self._send(row)
-                    if self._round != this_round:
-                        break  # begun again from the oldest meanwhile
-            except LinkError as fault:
-                if not self._failing:
-                    self._log.warning("link.publish_failed", code=fault.code)
-                self._failing = True
-                await self._clock.sleep(RETRY_S)
+                sent = await self._send_some()
+            except StoreError as fault:
+                await self._wait_for_disk(fault)
                 continue
-            if rows:
+            except LinkError as fault:
+                await self._pause_after(fault)
+                continue
+            self._disk_refuses = False
+            if sent:
                 self._failing = False
+                self._refused_pause_s = REFUSED_PAUSE_S
                 continue
             await self._outbox.wait_for_change(timeout_s=self._patience_s())
             if self._on_the_way and self._patience_s() <= 0:
                 self._log.warning("link.resend", on_the_way=len(self._on_the_way))
                 self._send_again()
+
+    async def _send_some(self) -> bool:
+        """Send the next rows that the credit has room for; False if there are none."""
+        room = self._credit - len(self._on_the_way)
+        rows = await self._outbox.rows_after(self._sent_upto, limit=room) if room > 0 else []
+        this_round = self._round
+        for row in rows:
+            await self._send(row)
+            if self._round != this_round:
+                break  # begun again from the oldest meanwhile
+        return bool(rows)
+
+    async def _pause_after(self, fault: LinkError) -> None:
+        if not self._failing:
+            self._log.warning("link.publish_failed", code=fault.code, detail=str(fault))
+        self._failing = True
+        if not isinstance(fault, Rejected):
+            await self._clock.sleep(RETRY_S)
+            return
+        pause_s = self._refused_pause_s
+        self._refused_pause_s = min(2 * pause_s, REFUSED_PAUSE_LIMIT_S)
+        await self._clock.sleep(pause_s)
+
+    async def _wait_for_disk(self, fault: StoreError) -> None:
+        if not self._disk_refuses:
+            self._log.error("link.disk_refuses", detail=str(fault))
+        self._disk_refuses = True
+        await self._clock.sleep(STORE_RETRY_S)
 
     def _patience_s(self) -> float:
         """How long the hub may still be silent."""
@@ -174,15 +217,29 @@ class DeviceLink:
                 ts=row.created_ms,
                 mono=row.mono_ms,
                 hist=self._age_ms(row) > HISTORICAL_AFTER_MS,
-                records=(row.event,),
+                records=(row.event,) if row.event is not None else (),
             )
             if not self._on_the_way:
                 self._quiet_since_s = self._clock.mono_s()
             # Before it is sent: the hub's word may be here sooner than the broker's.
             self._on_the_way.add((row.boot, row.seq))
-            await self._link.publish(self._topics.report, report.to_bytes())
+            await self._publish(row, report)
         if self._round == this_round:
             self._sent_upto = row.ordinal
+
+    async def _publish(self, row: Row, report: Report) -> None:
+        """Publish a report; without its record if that is too big to be told at all."""
+        try:
+            await self._link.publish(self._topics.report, report.to_bytes())
+        except Rejected as refusal:
+            self._on_the_way.discard((row.boot, row.seq))
+            if refusal.problem_code != "oversized" or row.event is None:
+                raise
+            self._log.error("link.dropped", type=row.event.type, detail=refusal.detail)
+            await self._outbox.give_up(row.ordinal)
+            self._on_the_way.add((row.boot, row.seq))
+            empty = report.model_copy(update={"records": ()})
+            await self._link.publish(self._topics.report, empty.to_bytes())
 
     def _age_ms(self, row: Row) -> int:
         """How long ago it was written; of this boot the wall clock, which may jump, isn't asked."""

@@ -7,6 +7,8 @@
 
 A job found `printing` after a crash may be on paper: its next attempt carries the reprint mark.
 After `UNCONFIRMED_LIMIT` attempts that may be on paper it is `cancelled`: a person has to look.
+So is a slip that the printer can't print, and one of an earlier day: its number is over, and the
+paper would fall into another citizen's hands.
 The number on a ticket stays the same on every copy, so there is one valid number, never none.
 """
 
@@ -17,11 +19,11 @@ import sqlite3
 from collections.abc import Callable
 
 from edge_agent.records import Recorder
-from hallkit.errors import Reason, Rejected
+from hallkit.errors import Reason, Rejected, StoreError
 from hallkit.model.ids import JobId
 from hallkit.model.printing import PrintJob, PrintJobState, PrintOutcome, PrintResult, Slip
 from hallkit.ports.ticket_printer import TicketPrinter
-from hallkit.runtime.clock import Clock
+from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.journal import Journal
 from hallkit.runtime.log import get_logger
 from hallkit.wire.events import TicketPrinted
@@ -38,6 +40,15 @@ UNCONFIRMED_LIMIT = 3
 """Attempts that may be on paper without the printer's word, before a person has to look."""
 
 RETRY_PAUSE_S = 1.0
+RETRY_PAUSE_LIMIT_S = 30.0
+"""Between attempts of a job at a printer that works and doesn't print: doubles from one to the
+other."""
+
+LOOK_AGAIN_S = 5.0
+"""A printer that failed and recovered between two probes wakes nobody."""
+
+STORE_RETRY_S = 1.0
+"""After the disk refused."""
 
 KEPT_JOBS = 500
 """Ended jobs that stay answerable to a late question."""
@@ -57,13 +68,19 @@ class PrintQueue:
         clock: Clock,
         *,
         on_change: Callable[[PrintJob], None],
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         self._journal = journal
         self._recorder = recorder
         self._printer = printer
         self._clock = clock
         self._on_change = on_change
+        self._look_again_s = look_again_s
         self._wake = asyncio.Event()
+        self._pause_s = RETRY_PAUSE_S
+        self._told: tuple[str, PrintJobState, Reason | None] | None = None
+        """Job, state and reason of the last event: the same again is none."""
+        self._disk_refuses = False
         self._log = get_logger().bind(device=printer.report.id)
 
     async def submit(self, job: JobId, slip: Slip) -> PrintJob:
@@ -108,18 +125,44 @@ class PrintQueue:
         self._wake.set()
 
     async def run(self) -> None:
-        """Print what is owed until cancelled; begins with what a crash left behind."""
+        """Print what is owed until cancelled; begins with what a crash left behind.
+
+        So it does after the disk refused: a job it left `printing` may be on paper.
+        """
+        while True:
+            try:
+                await self._print_owed()
+            except StoreError as fault:
+                if not self._disk_refuses:
+                    self._log.error("print.disk_refuses", detail=str(fault))
+                self._disk_refuses = True
+                await self._clock.sleep(STORE_RETRY_S)
+
+    async def _print_owed(self) -> None:
         for row in await self._journal.read(_interrupted):
             await self._unconfirmed(row, None, PrintJobState.QUEUED)
         while True:
             self._wake.clear()
             row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
-            if row is None or not self._printer.report.works:
+            if row is not None and self._is_of_an_earlier_day(row):
+                await self._cancel(row, None)
+            elif row is not None and self._printer.report.works:
+                await self._attempt(row)
+            else:
                 if row is not None and row["state"] != PrintJobState.WAITING:
                     await self._wait_for_printer(row)
+                self._pause_s = RETRY_PAUSE_S
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._look_again_s):
                 await self._wake.wait()
-                continue
-            await self._attempt(row)
+        except TimeoutError:
+            return
+
+    def _is_of_an_earlier_day(self, row: sqlite3.Row) -> bool:
+        return local_date(row["created_ms"]) < local_date(self._clock.wall_ms())
 
     async def _attempt(self, row: sqlite3.Row) -> None:
         marked = row["unconfirmed"] > 0
@@ -148,6 +191,9 @@ class PrintQueue:
                     (PrintJobState.COMPLETED, job),
                     tell=True,
                 )
+                self._pause_s = RETRY_PAUSE_S
+            case PrintResult.NOT_STARTED if outcome.reason is Reason.UNSUPPORTED:
+                await self._cancel(row, outcome.reason)
             case PrintResult.NOT_STARTED:
                 await self._change(
                     job,
@@ -161,6 +207,16 @@ class PrintQueue:
                 await self._unconfirmed(row, reason, PrintJobState.WAITING)
                 await self._pause()
 
+    async def _cancel(self, row: sqlite3.Row, reason: Reason | None) -> None:
+        self._log.warning("print.cancelled", job=row["id"], reason=reason)
+        await self._change(
+            row["id"],
+            "update print_job set state = ?, reason = ? where id = ?",
+            (PrintJobState.CANCELLED, reason, row["id"]),
+            tell=True,
+        )
+        self._pause_s = RETRY_PAUSE_S
+
     async def _unconfirmed(
         self, row: sqlite3.Row, reason: Reason | None, otherwise: PrintJobState
     ) -> None:
@@ -173,10 +229,14 @@ class PrintQueue:
             (PrintJobState.CANCELLED if given_up else otherwise, reason, row["id"]),
             tell=given_up or otherwise is PrintJobState.WAITING,
         )
+        if given_up:
+            self._pause_s = RETRY_PAUSE_S
 
     async def _pause(self) -> None:
         """After a failed attempt: a breath, then the printer's state, before the next one."""
-        await self._clock.sleep(RETRY_PAUSE_S)
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, RETRY_PAUSE_LIMIT_S)
+        await self._clock.sleep(pause_s)
         try:
             await self._printer.probe()
         except Exception:  # noqa: BLE001  # boundary: the host tells of a driver that crashes
@@ -196,7 +256,7 @@ class PrintQueue:
         def update(db: sqlite3.Connection) -> PrintJob:
             db.execute(statement, values)
             changed = _job(db.execute("select * from print_job where id = ?", (job,)).fetchone())
-            if tell:
+            if tell and _state_of(changed) != self._told:
                 self._recorder.insert(
                     db,
                     TicketPrinted(
@@ -210,6 +270,9 @@ class PrintQueue:
 
         with self._recorder.outbox.waking():
             changed = await self._journal.write(update)
+        if tell:
+            self._told = _state_of(changed)
+        self._disk_refuses = False
         self._on_change(changed)
 
 
@@ -219,6 +282,10 @@ def _interrupted(db: sqlite3.Connection) -> list[sqlite3.Row]:
     return db.execute(
         "select * from print_job where state = ? order by ordinal", printing
     ).fetchall()
+
+
+def _state_of(job: PrintJob) -> tuple[str, PrintJobState, Reason | None]:
+    return job.id, job.state, job.reason
 
 
 def _job(row: sqlite3.Row) -> PrintJob:

@@ -58,7 +58,8 @@ class Row:
     seq: int
     created_ms: int
     mono_ms: int
-    event: CloudEvent
+    event: CloudEvent | None
+    """None if it was given up: the number is told all the same, so that no gap holds the rest."""
 
 
 class Outbox:
@@ -157,7 +158,7 @@ class Outbox:
                     seq=row["seq"],
                     created_ms=row["created_ms"],
                     mono_ms=row["mono_ms"],
-                    event=CloudEvent.model_validate_json(row["event"]),
+                    event=CloudEvent.model_validate_json(row["event"]) if row["event"] else None,
                 )
                 for row in db.execute(
                     "select * from outbox where ordinal > ? order by ordinal limit ?",
@@ -196,6 +197,17 @@ class Outbox:
         with self.waking():
             return await self._journal.write(delete)
 
+    async def give_up(self, ordinal: int) -> None:
+        """Drop what a row tells, and count it; its number stays until it is acknowledged."""
+
+        def empty(db: sqlite3.Connection) -> None:
+            emptied = db.execute(
+                "update outbox set event = '' where ordinal = ? and event <> ''", (ordinal,)
+            )
+            _count_dropped(db, emptied.rowcount)
+
+        await self._journal.write(empty)
+
     async def size(self) -> int:
         """Rows that wait for the hub."""
         return await self._journal.read(
@@ -203,7 +215,7 @@ class Outbox:
         )
 
     async def dropped(self) -> int:
-        """Rows thinned away since the journal was made."""
+        """Rows thinned away or given up since the journal was made."""
 
         def select(db: sqlite3.Connection) -> int:
             row = db.execute("select value from counter where name = 'dropped'").fetchone()
@@ -222,8 +234,12 @@ class Outbox:
             "(select ordinal from outbox order by class, ordinal limit ?)",
             (spare,),
         )
-        db.execute(
-            "insert into counter values ('dropped', ?) "
-            "on conflict (name) do update set value = value + excluded.value",
-            (spare,),
-        )
+        _count_dropped(db, spare)
+
+
+def _count_dropped(db: sqlite3.Connection, count: int) -> None:
+    db.execute(
+        "insert into counter values ('dropped', ?) "
+        "on conflict (name) do update set value = value + excluded.value",
+        (count,),
+    )

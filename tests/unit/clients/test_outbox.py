@@ -71,7 +71,8 @@ async def add(outbox: Outbox, *ids: str, data: EventData = VISIT) -> None:
 
 
 async def kept(outbox: Outbox) -> list[tuple[str, int, str]]:
-    return [(row.boot, row.seq, row.event.id) for row in await outbox.rows_after(0, limit=1000)]
+    rows = await outbox.rows_after(0, limit=1000)
+    return [(row.boot, row.seq, row.event.id) for row in rows if row.event is not None]
 
 
 async def test_rows_come_in_the_order_they_were_added(journal: Journal) -> None:
@@ -177,6 +178,26 @@ async def test_a_lowered_limit_is_reached_at_once(journal: Journal) -> None:
     outbox = await started(journal, "boot-b", rows_limit=3)
     await add(outbox, "i")
     assert await outbox.size() == 3
+
+
+async def test_a_row_that_is_given_up_keeps_its_number_and_is_counted_once(
+    journal: Journal,
+) -> None:
+    outbox = await started(journal)
+    await add(outbox, "a", "b", "c")
+    ordinal = (await outbox.rows_after(0, limit=9))[1].ordinal
+    await outbox.give_up(ordinal)
+    await outbox.give_up(ordinal)
+    rows = await outbox.rows_after(0, limit=9)
+    assert [(row.seq, row.event and row.event.id) for row in rows] == [
+        (1, "a"),
+        (2, None),
+        (3, "c"),
+    ]
+    assert await outbox.dropped() == 1
+    assert await outbox.acknowledge("boot-a", 2) == 2
+    await outbox.give_up(ordinal)  # acknowledged meanwhile
+    assert await outbox.dropped() == 1
 
 
 async def test_epochs_only_grow(tmp_path: Path) -> None:
@@ -289,7 +310,7 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
         rows = self._loop.run_until_complete(self._outbox.rows_after(0, limit=1000))
-        waiting = [row.event.id for row in rows]
+        waiting = [row.event.id for row in rows if row.event is not None]
         known = set(self._effects)
         assert len(known) == len(self._effects)
         for boot in self._upto:

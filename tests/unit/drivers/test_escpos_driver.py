@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from drivers.driver import TEXT_LIMIT
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_profile import load_profile
 from drivers.transport.tcp import TcpPort
@@ -230,6 +231,12 @@ def test_any_answer_ends_in_a_named_outcome(answers: list[bytes], *, status_only
     outcome = asyncio.run(printed(wire, status_only=status_only))
     assert (outcome.reason is None) == (outcome.result is PrintResult.COMPLETED)
     assert bool(wire.jobs) == (outcome.result is not PrintResult.NOT_STARTED)
+
+
+async def test_a_device_that_says_too_much_of_itself_does_not_fill_the_report() -> None:
+    async with made(Wire([])) as printer:
+        report = printer._update(model="m" * 500, serial="s" * 121)
+    assert (len(report.model), len(report.serial)) == (TEXT_LIMIT, TEXT_LIMIT)
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.link import CREDIT_AT_START, CREDIT_LIMIT, DeviceLink, tell_while_running
 from hallkit.clients.outbox import SCHEMA, Outbox
-from hallkit.errors import LinkDown, LinkError, Rejected
+from hallkit.errors import LinkDown, LinkError, Rejected, StoreError
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.runtime.journal import Journal
 from hallkit.wire.events import CloudEvent, VisitStarted
@@ -292,6 +292,79 @@ async def test_a_failed_publication_is_tried_again(machine: Machine, fault: Link
     await machine.link.tell_info()  # skipped: the next birth tells it
     machine.broker.fault = None
     assert [report.seq for report in await machine.reports(1)] == [3]
+
+
+async def test_a_row_that_is_too_big_is_told_empty_and_holds_nobody_up(machine: Machine) -> None:
+    class Narrow(FakeBroker):
+        async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+            if topic == TOPICS.report:
+                report = Report.from_bytes(payload, limit=PAYLOAD_LIMIT)
+                if report.seq == 2 and report.records:
+                    raise Rejected("oversized", "too many bytes")
+            await super().publish(topic, payload, retain=retain)
+
+    narrow = Narrow()
+    narrow.connected = machine.broker.connected
+    machine.broker = machine.link._link = narrow
+    await machine.add(3)
+    await machine.connect()
+    told = await machine.reports(3)
+    assert [(one.seq, one.first, len(one.records)) for one in told] == [
+        (1, 1, 1),
+        (2, 1, 0),
+        (3, 1, 1),
+    ]
+    await machine.connect()  # nobody acknowledged: all of it again, and dropped only once
+    assert [len(one.records) for one in await machine.reports(3)] == [1, 0, 1]
+    assert await machine.outbox.dropped() == 1
+    await machine.hub_says(3)
+    assert await machine.outbox.size() == 0
+
+
+async def test_a_broker_that_refuses_is_asked_less_and_less_often(machine: Machine) -> None:
+    pauses: list[float] = []
+    mended = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+        if len(pauses) == 7:
+            machine.broker.fault = None
+            mended.set()
+
+    machine.clock.sleep = sleep  # type: ignore[method-assign]
+    await machine.connect()
+    machine.broker.fault = Rejected("not_authorized", "broker")
+    await machine.add(1)
+    assert [report.seq for report in await machine.reports(1)] == [1]
+    assert mended.is_set()
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+async def test_a_full_disk_ends_neither_the_sender_nor_the_next_connection(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = {"next_epoch": 3, "first_seq": 2}
+
+    def full(name: str) -> None:
+        works = getattr(machine.outbox, name)
+
+        async def refuse(*args: object) -> object:
+            if faults[name]:
+                faults[name] -= 1
+                raise StoreError("agent.sqlite: database or disk is full")
+            return await works(*args)
+
+        monkeypatch.setattr(machine.outbox, name, refuse)
+
+    for name in faults:
+        full(name)
+    await machine.add(2)
+    await machine.connect()
+    assert [report.seq for report in await machine.reports(2)] == [1, 2]
+    birth = Presence.from_bytes(machine.broker.published[0][1], limit=PAYLOAD_LIMIT)
+    assert (birth.epoch, faults) == (1, {"next_epoch": 0, "first_seq": 0})
+    assert machine.clock.mono_s() == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize(

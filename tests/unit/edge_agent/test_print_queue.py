@@ -16,7 +16,7 @@ from edge_agent.devices.print_queue import KEPT_JOBS, UNCONFIRMED_LIMIT, PrintQu
 from edge_agent.records import Recorder
 from hallkit.clients import outbox as outbox_store
 from hallkit.clients.outbox import Outbox
-from hallkit.errors import Reason, Rejected
+from hallkit.errors import Reason, Rejected, StoreError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import DeviceId, JobId, SiteId
 from hallkit.model.printing import (
@@ -53,6 +53,7 @@ class Bench:
         self._open: Callable[[], Journal] = lambda: journal(
             path, [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
         )
+        self.look_again_s = 60.0
         self._boots = 0
 
     @asynccontextmanager
@@ -71,6 +72,7 @@ class Bench:
                 self.printer,
                 self.clock,
                 on_change=self.changes.put_nowait,
+                look_again_s=self.look_again_s,
             )
             yield queue
 
@@ -204,6 +206,126 @@ async def test_what_may_be_on_paper_is_printed_again_with_the_mark(bench: Bench)
         job = await bench.until(PrintJobState.COMPLETED)
         assert (job.attempts, job.copies_marked) == (2, 1)
     assert (bench.printer.half_slips, bench.marks) == (1, [True])
+
+
+class Refusing(FakeTicketPrinter):
+    """Works by its own word, and refuses slips one reason after the other."""
+
+    def __init__(self, clock: HastyClock, *reasons: Reason) -> None:
+        super().__init__(clock)
+        self._reasons = list(reasons)
+        self.asked_s: list[float] = []
+
+    async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+        self.asked_s.append(self._clock.mono_s())
+        if self._reasons:
+            return PrintOutcome(result=PrintResult.NOT_STARTED, reason=self._reasons.pop(0))
+        return await super().print_slip(slip, marked=marked)
+
+
+async def test_the_same_refusal_is_told_once_and_asked_for_less_and_less_often(
+    bench: Bench,
+) -> None:
+    bench.printer = printer = Refusing(
+        bench.clock, *[Reason.OCCUPIED] * 6, Reason.COVER_OPEN, Reason.COVER_OPEN
+    )
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        await bench.until(PrintJobState.COMPLETED)
+        told = [event.state for event in await bench.told()]
+        assert told == ["waiting", "waiting", "completed"]  # for the one reason, for the other
+        await queue.submit(JobId("next"), SLIP)
+        await bench.until(PrintJobState.COMPLETED, "next")
+    pauses = [after - before for before, after in itertools.pairwise(printer.asked_s)]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 0.0]
+
+
+async def test_a_slip_that_can_never_be_printed_makes_way(bench: Bench) -> None:
+    bench.printer = Refusing(bench.clock, Reason.UNSUPPORTED)
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        job = await bench.until(PrintJobState.CANCELLED)
+        assert (job.attempts, job.reason) == (1, Reason.UNSUPPORTED)
+        await queue.submit(JobId("next"), SLIP)
+        await bench.until(PrintJobState.COMPLETED, "next")
+        assert [event.state for event in await bench.told()] == ["cancelled", "completed"]
+
+
+async def test_a_printer_that_recovers_without_a_word_is_seen(bench: Bench) -> None:
+    bench.look_again_s = 0.01
+    bench.printer.fault = Reason.PAPER_OUT
+    async with bench.printing() as queue:
+        await queue.submit(JOB, SLIP)
+        await bench.until(PrintJobState.WAITING)
+        bench.printer.mend()
+        await bench.printer.probe()
+        await bench.until(PrintJobState.COMPLETED)
+
+
+@pytest.mark.parametrize("paper", [True, False])
+async def test_yesterdays_slip_is_never_printed(bench: Bench, paper: bool) -> None:
+    async with bench.agent() as queue:
+        await queue.submit(JOB, SLIP)
+        bench.clock.advance(11 * 3600)  # eleven at night
+        await queue.submit(JobId("late"), SLIP)
+        bench.clock.advance(2 * 3600)
+        await queue.submit(JobId("today"), SLIP)
+    bench.printer.fault = None if paper else Reason.PAPER_OUT
+    async with bench.printing() as queue:
+        end = PrintJobState.COMPLETED if paper else PrintJobState.WAITING
+        await bench.until(end, "today")
+        for job in (JOB, JobId("late")):
+            assert (await queue.find(job)).state is PrintJobState.CANCELLED
+        told = [(event.job, event.state) for event in await bench.told()]
+        assert told == [(JOB, "cancelled"), ("late", "cancelled"), ("today", end)]
+    assert len(bench.printer.slips) == int(paper)
+
+
+async def test_a_slip_of_today_is_printed_however_late_it_is(bench: Bench) -> None:
+    async with bench.agent() as queue:
+        await queue.submit(JOB, SLIP)
+    bench.clock.advance(11 * 3600)
+    async with bench.printing():
+        await bench.until(PrintJobState.COMPLETED)
+
+
+class FullJournal(Journal):
+    """The disk is full for some writes, counted from one."""
+
+    full: set[int] = set()
+    writes = 0
+
+    async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        FullJournal.writes += 1
+        if FullJournal.writes in self.full:
+            raise StoreError("agent.sqlite: database or disk is full")
+        return await super().write(work)
+
+
+@pytest.mark.parametrize(
+    ("full", "marks"),
+    [
+        ({1, 2, 3}, [False]),  # before the attempt: nothing is on paper
+        ({2, 3, 4}, [False, True]),  # after it: it may be
+    ],
+)
+async def test_a_full_disk_loses_no_job_and_does_not_end_the_agent(
+    tmp_path: Path, full: set[int], marks: list[bool]
+) -> None:
+    bench = Bench(tmp_path / "agent.sqlite", journal=FullJournal)
+    async with bench.agent() as queue:
+        FullJournal.full = set()
+        await queue.submit(JOB, SLIP)
+    await bench.printer.probe()
+    async with bench.agent() as queue:
+        FullJournal.full, FullJournal.writes = full, 0
+        running = asyncio.create_task(queue.run())
+        await bench.until(PrintJobState.COMPLETED)
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert bench.marks == marks
+    assert bench.clock.mono_s() == pytest.approx(3.0)
 
 
 class Mute(FakeTicketPrinter):
