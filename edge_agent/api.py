@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_agent.devices.card_watch import CardWatch
-from edge_agent.devices.host import PeripheralHost
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.records import Recorder
 from hallkit.errors import NotSupported, Reason, WireError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import JobId
 from hallkit.model.printing import PrintJob
-from hallkit.ports.id_card_reader import CardOutcome, CardRead, CardUnreadable, NoCard
 from hallkit.runtime.bus import BusServer, Connection, parse_args
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
@@ -25,23 +21,19 @@ SOCKET_NAME = "agent.sock"
 
 
 class AgentApi:
-    """The local bus server of the agent."""
+    """The local bus server of the agent. It knows no cards: see `edge_agent/card_api.py`."""
 
     def __init__(
         self,
         path: Path,
-        host: PeripheralHost,
         recorder: Recorder,
         *,
+        reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
-        cards: CardWatch | None,
     ) -> None:
-        self._host = host
+        self._reports = reports
         self._recorder = recorder
         self._queue = queue
-        self._cards = cards
-        self._watcher: Connection | None = None
-        self._watcher_changed = asyncio.Event()
         self._jobs: dict[str, PrintJob] = {}
         self._link_up = False
         self.server = BusServer(
@@ -51,7 +43,6 @@ class AgentApi:
                 bus.DEVICES_LIST: self._devices_list,
                 bus.PRINT_SUBMIT: self._print_submit,
                 bus.PRINT_JOB: self._print_job,
-                bus.CARD_WATCH: self._card_watch,
                 bus.EVENT_ADD: self._event_add,
             },
             snapshot=self._snapshot,
@@ -72,22 +63,6 @@ class AgentApi:
         self._link_up = up
         self.server.publish(bus.LINK_CHANGED, bus.LinkChanged(up=up))
 
-    def card_outcome(self, outcome: CardOutcome) -> None:
-        """Tell the one who watches, and nobody else: this is personal data."""
-        watcher = self._watcher
-        if watcher is None:
-            return
-        match outcome:
-            case CardRead(card=card):
-                self.server.publish(bus.CARD_READ, bus.CardReadData(card=card), only=watcher)
-            case CardUnreadable(reason=reason):
-                data = bus.CardUnreadableData(reason=reason)
-                self.server.publish(bus.CARD_UNREADABLE, data, only=watcher)
-            case NoCard(left_behind=True):
-                self.server.publish(bus.CARD_LEFT_BEHIND, bus.Empty(), only=watcher)
-            case NoCard():
-                self.server.publish(bus.CARD_REMOVED, bus.Empty(), only=watcher)
-
     def owe(self, jobs: tuple[PrintJob, ...]) -> None:
         """Jobs that a former run of the agent left unfinished."""
         self._jobs = {job.id: job for job in jobs}
@@ -96,11 +71,11 @@ class AgentApi:
 
     def _snapshot(self) -> Message:
         return bus.AgentSnapshot(
-            devices=self._host.reports, jobs=tuple(self._jobs.values()), link_up=self._link_up
+            devices=self._reports(), jobs=tuple(self._jobs.values()), link_up=self._link_up
         )
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
-        return bus.Devices(devices=self._host.reports)
+        return bus.Devices(devices=self._reports())
 
     async def _print_submit(self, args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = parse_args(bus.PrintSubmit, args)
@@ -111,19 +86,6 @@ class AgentApi:
         wanted = parse_args(bus.PrintJobQuery, args)
         return bus.PrintJobResult(job=await self._printing().find(JobId(wanted.job)))
 
-    async def _card_watch(self, args: Mapping[str, Any], caller: Connection) -> Message:
-        wanted = parse_args(bus.CardWatch, args)
-        if self._cards is None:
-            raise NotSupported("id_card_reader", Reason.UNSUPPORTED, "this machine has none")
-        if wanted.on:
-            if self._watcher is not caller:
-                self._watcher = caller
-                self._watcher_changed.set()
-                self._cards.start()
-        elif self._watcher is caller:
-            self._stop_watching()
-        return bus.Empty()
-
     async def _event_add(self, args: Mapping[str, Any], _from: Connection) -> Message:
         event = parse_args(bus.EventAdd, args).event
         kind = EVENTS.get(event.type)
@@ -133,31 +95,6 @@ class AgentApi:
         data = event.unwrap(kind).model_dump(mode="json", exclude_none=True)
         await self._recorder.keep(event.model_copy(update={"data": data}))
         return bus.Empty()
-
-    async def watch_connections(self) -> None:
-        """Stop looking for cards when the one who watched is gone, until cancelled."""
-        while True:
-            self._watcher_changed.clear()
-            watcher = self._watcher
-            if watcher is None:
-                await self._watcher_changed.wait()
-                continue
-            async with asyncio.TaskGroup() as tasks:
-                waits = {
-                    tasks.create_task(watcher.closed.wait()),
-                    tasks.create_task(self._watcher_changed.wait()),
-                }
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for wait in waits:
-                    wait.cancel()
-            if watcher.closed.is_set() and self._watcher is watcher:
-                self._stop_watching()
-
-    def _stop_watching(self) -> None:
-        self._watcher = None
-        self._watcher_changed.set()
-        if self._cards is not None:
-            self._cards.stop()
 
     def _printing(self) -> PrintQueue:
         if self._queue is None:

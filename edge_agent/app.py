@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from drivers.registry import discover, parse_peripherals
 from edge_agent import health
 from edge_agent.api import SOCKET_NAME, AgentApi
+from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.content import CatalogueSync
 from edge_agent.devices import print_queue
-from edge_agent.devices.card_watch import CardWatch
-from edge_agent.devices.host import PeripheralHost, in_runtime_folder
+from edge_agent.devices.card_worker import CardWorker
+from edge_agent.devices.host import CARD_PORT, PeripheralHost, configured, not_heard_yet
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.records import Recorder
@@ -25,11 +26,11 @@ from hallkit.errors import StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.printing import PrintJob
-from hallkit.ports.id_card_reader import CardOutcome
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, load
 from hallkit.runtime.journal import Journal
+from hallkit.runtime.keeper import Keeper
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
 from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
@@ -37,6 +38,9 @@ from hallkit.runtime.tls import client_context
 from hallkit.wire.events import DeviceStateChanged, EventData
 from hallkit.wire.mqtt import Info
 from hallkit.wire.topics import DeviceTopics
+
+CARD_READER = "card-reader"
+"""What the card reader's process is called on standard output."""
 
 JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
 
@@ -56,45 +60,48 @@ async def serve(ready: ReadyCallback) -> None:
     places = Places.from_environment()
     files = files_from_environment()
     settings = load(AgentSettings, files).settings
-    entries = [in_runtime_folder(entry, places.runtime) for entry in settings.peripherals]
-    peripherals = parse_peripherals(
-        entries, discover(), file=files[-1].name if files else "defaults"
-    )
+    peripherals = configured(settings.peripherals, places.runtime, files)
     clock = SystemClock()
+    ours = [one for one in peripherals if one[0].port != CARD_PORT]
+    readers = [not_heard_yet(one, clock) for one in peripherals if one[0].port == CARD_PORT]
     async with (
         Journal(places.state / "agent.sqlite", JOURNAL_STEPS) as journal,
-        PeripheralHost(peripherals, clock) as host,
+        PeripheralHost(ours, clock) as host,
         AffairsClient(base_url(settings.affairs), client_context(places.credentials)) as affairs,
     ):
-        agent = await _Agent.assemble(settings, places, clock, journal, host)
+        agent = await _Agent.assemble(settings, places, clock, journal, host=host, readers=readers)
         catalogue = CatalogueSync(
             affairs, clock, state=places.state, key=places.credentials / "catalogue.pub"
         )
         async with agent.api.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
-            tasks.create_task(agent.api.watch_connections(), name="connections")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
-            if agent.cards is not None:
-                tasks.create_task(agent.cards.run(), name="cards")
+            if readers:
+                keeper = Keeper(CARD_READER, _card_reader_command(), clock, prefix=CARD_READER)
+                tasks.create_task(keeper.run(), name="card reader's keeper")
+                tasks.create_task(agent.card_worker.run(), name="card reader")
             ready()
             await agent.stay_linked()
+
+
+def _card_reader_command() -> list[str]:
+    return [sys.executable, "-P", "-m", "edge_agent.card_reader"]
 
 
 class _Agent:
     """The parts that know each other."""
 
     api: AgentApi
+    card_worker: CardWorker
     device_link: DeviceLink
     link: MqttLink
 
-    def __init__(self, recorder: Recorder, host: PeripheralHost, clock: Clock) -> None:
+    def __init__(self, recorder: Recorder, clock: Clock) -> None:
         self.recorder = recorder
         self.queue: PrintQueue | None = None
-        self.cards: CardWatch | None = None
-        self._host = host
         self._clock = clock
         self._disk_refuses = False
         self._log = get_logger()
@@ -109,15 +116,16 @@ class _Agent:
         places: Places,
         clock: Clock,
         journal: Journal,
+        *,
         host: PeripheralHost,
+        readers: Sequence[DeviceReport],
     ) -> _Agent:
         site, device = SiteId(settings.site.id), DeviceId(settings.device.id)
         boot = new_id()
         outbox = Outbox(journal, boot=boot)
         await outbox.start()
-        self = cls(Recorder(outbox, clock, site=site, device=device), host, clock)
+        self = cls(Recorder(outbox, clock, site=site, device=device), clock)
         printer = host.of_port("ticket_printer")
-        reader = host.of_port("id_card_reader")
         if printer is not None:
             self.queue = PrintQueue(
                 journal,
@@ -126,14 +134,15 @@ class _Agent:
                 clock,
                 on_change=self._job_changed,
             )
-        if reader is not None:
-            self.cards = CardWatch(
-                reader,  # type: ignore[arg-type]  # as above
-                clock,
-                tell=self._card_outcome,
-            )
+        self.card_worker = worker = CardWorker(
+            places.runtime / CARD_SOCKET, readers, clock, tell=self._device_changed
+        )
+
+        def reports() -> tuple[DeviceReport, ...]:
+            return (*worker.reports, *host.reports)
+
         self.api = AgentApi(
-            places.runtime / SOCKET_NAME, host, self.recorder, queue=self.queue, cards=self.cards
+            places.runtime / SOCKET_NAME, self.recorder, reports=reports, queue=self.queue
         )
         if self.queue is not None:
             self.api.owe(await self.queue.unfinished())
@@ -155,7 +164,7 @@ class _Agent:
                 name=settings.device.name,
                 role=settings.device.role,
                 agent=__version__,
-                peripherals=host.reports,
+                peripherals=reports(),
             ),
         )
         return self
@@ -221,9 +230,6 @@ class _Agent:
 
     def _job_changed(self, job: PrintJob) -> None:
         self.api.job_changed(job)
-
-    def _card_outcome(self, outcome: CardOutcome) -> None:
-        self.api.card_outcome(outcome)
 
 
 def _for_technicians(device: DeviceReport) -> DeviceReport:

@@ -35,6 +35,7 @@ from kiosk.flow.state import Found, Surroundings, Visit
 from kiosk.flow.visit import resume, step, wants_card_watch
 
 AGENT_SOCKET = "agent.sock"
+CARD_SOCKET = "card.sock"
 SCREEN_SOCKET = "kiosk.sock"
 DRAFT = "kiosk-draft.json"
 
@@ -139,6 +140,9 @@ class KioskService:
             on_event=self._on_agent_event,
             on_lost=self._on_agent_lost,
         )
+        self._cards = BusClient(
+            runtime / CARD_SOCKET, on_snapshot=self._on_card_snapshot, on_event=self._on_card_event
+        )
 
     async def run(self) -> None:
         """Serve one visit; returns when it is over and nothing of it is left."""
@@ -147,6 +151,7 @@ class KioskService:
                 self._tasks = tasks
                 standing = [
                     tasks.create_task(self._agent.run(), name="agent"),
+                    tasks.create_task(self._cards.run(), name="cards"),
                     tasks.create_task(self._watch_waits(), name="waits"),
                     tasks.create_task(self._watch_catalogue(), name="catalogue"),
                     tasks.create_task(self._watch_time(), name="time"),
@@ -303,8 +308,6 @@ class KioskService:
         self._look(devices=snapshot.devices)
         for job in snapshot.jobs:
             self._happen(ev.JobChanged(job))
-        if wants_card_watch(self._visit):
-            self._spawn(self._watch_card(on=True), "watch card")
         if self._visit.ticket is not None:
             self._spawn(self._ask_job(), "ask job")
 
@@ -315,22 +318,9 @@ class KioskService:
                 self._look(devices=_replaced(self._around.devices, changed))
             case bus.PRINT_CHANGED:
                 self._happen(ev.JobChanged(parse_args(bus.PrintJobResult, data).job))
-            case bus.CARD_READ:
-                self._last_tap_s = self._clock.mono_s()
-                self._happen(ev.CardSeen(parse_args(bus.CardReadData, data).card))
-            case bus.CARD_UNREADABLE:
-                self._happen(ev.CardProblem())
-            case bus.CARD_LEFT_BEHIND:
-                self._happen(ev.CardLeftBehind())
-            case bus.CARD_REMOVED:
-                self._happen(ev.CardLifted())
 
     async def _on_agent_lost(self) -> None:
         self._look(devices=())
-
-    async def _watch_card(self, *, on: bool) -> None:
-        with suppress(LinkDown, Rejected):  # the agent's next snapshot asks again
-            await self._agent.request(bus.CARD_WATCH, bus.CardWatch(on=on), bus.Empty)
 
     async def _print(self, wanted: ev.Print) -> None:
         """Hand the slip to the agent until it has promised it."""
@@ -374,6 +364,29 @@ class KioskService:
                 return
             else:
                 return
+
+    # ── The card reader's process ────────────────────────────────────────────────────────────
+
+    async def _on_card_snapshot(self, _data: dict[str, Any]) -> None:
+        """Another process may be at work: it does not know yet that we watch."""
+        if wants_card_watch(self._visit):
+            self._spawn(self._watch_card(on=True), "watch card")
+
+    async def _on_card_event(self, name: str, data: dict[str, Any]) -> None:
+        match name:
+            case bus.CARD_READ:
+                self._last_tap_s = self._clock.mono_s()
+                self._happen(ev.CardSeen(parse_args(bus.CardReadData, data).card))
+            case bus.CARD_UNREADABLE:
+                self._happen(ev.CardProblem())
+            case bus.CARD_LEFT_BEHIND:
+                self._happen(ev.CardLeftBehind())
+            case bus.CARD_REMOVED:
+                self._happen(ev.CardLifted())
+
+    async def _watch_card(self, *, on: bool) -> None:
+        with suppress(LinkDown, Rejected):  # the next snapshot asks again
+            await self._cards.request(bus.CARD_WATCH, bus.CardWatch(on=on), bus.Empty)
 
     # ── The business node ────────────────────────────────────────────────────────────────────
 

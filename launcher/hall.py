@@ -44,9 +44,12 @@ class Hall:
         return self.installation.runtime / SOCKETS["printer"]
 
     def working_pid(self, name: str) -> int:
-        """The process that a keeper (`kiosk` or `screen`) let work last, from its last line."""
-        lines = self.table[name].lines
-        return int(next(line for line in reversed(lines) if line.startswith("working")).split()[-1])
+        """The process that a keeper let work last, from its last line.
+
+        `kiosk` and `screen` are keepers; `agent` keeps the card reader's process.
+        """
+        said = [line.split() for line in self.table[name].lines]
+        return int(next(line[-1] for line in reversed(said) if "working" in line[:2]))
 
 
 @asynccontextmanager

@@ -18,14 +18,23 @@ FAULT_PAUSE_S = 1.0
 
 
 class CardWatch:
-    """One reader, at most one watcher: cards are told to nobody else."""
+    """One reader, at most one watcher: cards are told to nobody else.
+
+    `unheard` is called for a card that was looked at and told to nobody.
+    """
 
     def __init__(
-        self, reader: IdCardReader, clock: Clock, *, tell: Callable[[CardOutcome], None]
+        self,
+        reader: IdCardReader,
+        clock: Clock,
+        *,
+        tell: Callable[[CardOutcome], None],
+        unheard: Callable[[], None],
     ) -> None:
         self._reader = reader
         self._clock = clock
         self._tell = tell
+        self._unheard = unheard
         self._wanted = asyncio.Event()
         self._watch = 0
         self._log = get_logger()
@@ -57,12 +66,15 @@ class CardWatch:
             except DeviceError:
                 await self._clock.sleep(FAULT_PAUSE_S)
                 continue
-            except Exception:  # noqa: BLE001  # boundary: a broken driver must not end the agent
+            except Exception:  # noqa: BLE001  # boundary: a broken driver must not end the watch
                 self._log.exception("card.driver_crashed")
                 await self._clock.sleep(FAULT_PAUSE_S)
                 continue
             if watch != self._watch:
-                continue  # whoever asks now is not who asked when the look began
+                # Whoever asks now is not who asked when the look began.
+                if outcome != NoCard():
+                    self._unheard()
+                continue
             match outcome:
                 case NoCard(left_behind=still) if still == left_behind:
                     pass

@@ -14,15 +14,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from drivers.driver import Driver, status_of
-from drivers.registry import DriverSpec, PeripheralConfig
+from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
 from hallkit.errors import Reason
-from hallkit.model.device import DeviceReport
+from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 
 PROBE_INTERVAL_S = 1.0
 
+CARD_PORT = "id_card_reader"
+"""What the card reader's process owns, and the agent itself never opens."""
+
 Listener = Callable[[DeviceReport], None]
+Configured = tuple[DriverSpec, PeripheralConfig]
 
 
 def in_runtime_folder(entry: dict[str, Any], runtime: Path) -> dict[str, Any]:
@@ -33,12 +37,30 @@ def in_runtime_folder(entry: dict[str, Any], runtime: Path) -> dict[str, Any]:
     return entry
 
 
+def configured(
+    entries: Sequence[dict[str, Any]], runtime: Path, files: Sequence[Path]
+) -> list[Configured]:
+    """The machine's peripherals as its files say; `ConfigError` with every mistake at once."""
+    placed = [in_runtime_folder(entry, runtime) for entry in entries]
+    return parse_peripherals(placed, discover(), file=files[-1].name if files else "defaults")
+
+
+def not_heard_yet(peripheral: Configured, clock: Clock) -> DeviceReport:
+    """The report of a peripheral that another process owns, before that has told of it."""
+    spec, config = peripheral
+    return DeviceReport(
+        id=config.id,
+        port=spec.port,
+        driver=spec.key,
+        status=DeviceStatus.STARTING,
+        since_ms=clock.wall_ms(),
+    )
+
+
 class PeripheralHost:
     """The drivers of this machine, each probed by a task of its own."""
 
-    def __init__(
-        self, peripherals: Sequence[tuple[DriverSpec, PeripheralConfig]], clock: Clock
-    ) -> None:
+    def __init__(self, peripherals: Sequence[Configured], clock: Clock) -> None:
         self._clock = clock
         self._drivers = {config.id: spec.open(config, clock) for spec, config in peripherals}
         self._stack = AsyncExitStack()

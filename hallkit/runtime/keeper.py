@@ -58,13 +58,18 @@ class Keeper:
         warm_timeout_s: float = WARM_TIMEOUT_S,
         end_timeout_s: float = END_TIMEOUT_S,
         silence_limit_s: float = SILENCE_LIMIT_S,
+        prefix: str = "",
     ) -> None:
+        """`prefix` begins every line that is passed on: a keeper inside another program must not
+        say `ready` in its name.
+        """
         self._command = (*command, "--standby")
         self._clock = clock
         self._slow_restart_s = slow_restart_s
         self._warm_timeout_s = warm_timeout_s
         self._end_timeout_s = end_timeout_s
         self._silence_limit_s = silence_limit_s
+        self._prefix = f"{prefix}: " if prefix else ""
         self._crashes: deque[float] = deque(maxlen=crashes_limit)
         self._log = get_logger().bind(kept=name)
         self._name = name
@@ -97,7 +102,7 @@ class Keeper:
             stdout=asyncio.subprocess.PIPE,
             env=environment,
         )
-        return _Kept(process)
+        return _Kept(process, self._prefix)
 
     async def _work(self, kept: _Kept) -> int:
         """Wait for the end of a working program; one that stands still is ended."""
@@ -133,7 +138,8 @@ class Keeper:
             if kept.process.stdin is not None:
                 kept.process.stdin.write(b"go\n")
                 await kept.process.stdin.drain()
-        print(f"working {self._name} {kept.process.pid}", flush=True)  # noqa: T201  # launcher
+        said = f"{self._prefix}working {self._name} {kept.process.pid}"
+        print(said, flush=True)  # noqa: T201  # launcher
 
     async def _crashed(self, code: int) -> None:
         if code == EXIT_CONFIG:
@@ -154,8 +160,9 @@ class Keeper:
 class _Kept:
     """A started process whose lines are passed on."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, prefix: str) -> None:
         self.process = process
+        self._prefix = prefix
         self.warm = asyncio.Event()
         self.heard = asyncio.Event()
         self._lines = asyncio.create_task(self._read_lines(), name=f"lines[{process.pid}]")
@@ -168,7 +175,7 @@ class _Kept:
             if line.strip() == b"warm":
                 self.warm.set()
             elif line.strip() != b"alive":
-                sys.stdout.write(line.decode(errors="replace"))
+                sys.stdout.write(self._prefix + line.decode(errors="replace"))
                 sys.stdout.flush()
         self.warm.set()  # it died: whoever waits goes on and sees the exit code
 

@@ -1,9 +1,11 @@
-"""What the edge agent offers on its local bus, as typed requests, results and events.
+"""What the edge agent's processes offer on local buses, as typed requests, results and events.
 
-Requests: `devices.list`, `print.submit`, `print.job`, `card.watch`, `event.add`.
-Events: `device.changed`, `print.changed`, `card.read`, `card.unreadable`, `card.left_behind`,
-`card.removed`, `link.changed`. `card.*` go only to the connection that watches.
-The snapshot holds `Snapshot` below.
+`agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`; events
+`device.changed`, `print.changed`, `link.changed`; the snapshot is `AgentSnapshot`. No card passes.
+
+`card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
+`device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
+to the connection that watches; the snapshot is `CardSnapshot`.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ class AgentSnapshot(Message):
     jobs: tuple[PrintJob, ...]
     """Unfinished jobs."""
     link_up: bool
+
+
+class CardSnapshot(Message):
+    devices: tuple[DeviceReport, ...]
+    """The card readers."""
 
 
 class Devices(Message):

@@ -36,7 +36,9 @@ def documents() -> dict[str, dict[str, Any]]:
     return {
         f"mqtt{_SUFFIX}": _bundle("Payloads of the MQTT topics", [mqtt, events]),
         f"local-bus{_SUFFIX}": _bundle("Lines of the local bus", [bus]),
-        f"agent-bus{_SUFFIX}": _bundle("What the agent offers on its local bus", [agent_bus]),
+        f"agent-bus{_SUFFIX}": _bundle(
+            "What the agent and the card reader's process offer on local buses", [agent_bus]
+        ),
         ASYNCAPI: _asyncapi(),
     }
 

@@ -41,7 +41,8 @@ CONTROL_TIMEOUT_S = 10.0
 
 PROGRAMS = ("broker", "affairs", "ops", "agent", "kiosk", "screen")
 SIMULATORS = ("sim-id-card-reader", "sim-ticket-printer")
-KEPT = ("kiosk", "screen")
+KEPT = ("kiosk", "screen", "agent")
+"""Keepers; the agent's working process is the card reader's."""
 
 PRINTER_FAULTS: tuple[dict[str, Any], ...] = (
     {"do": "fault.set", "fault": "paper_out"},

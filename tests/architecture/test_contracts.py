@@ -29,7 +29,7 @@ PLANTED = [
     ("web", "hallkit/runtime/health.py", "import starlette.requests"),
     ("composition", "kiosk/service.py", "import drivers.registry"),
     ("simulators", "launcher/hall.py", "import drivers.sim.escpos"),
-    ("simulators", "edge_agent/app.py", "import drivers.sim.control"),
+    ("simulators", "edge_agent/devices/host.py", "import drivers.sim.control"),
 ]
 
 

@@ -138,6 +138,23 @@ async def test_one_works_and_a_warm_one_takes_over_at_its_end(
         assert logs == []  # a session that ended is no crash
 
 
+async def test_a_keeper_inside_another_program_says_nothing_in_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = Lines()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", lines)
+        keeper = Keeper("kept", command(), SystemClock(), prefix="inner")
+        running = asyncio.create_task(keeper.run())
+        heard: list[str] = []
+        async with asyncio.timeout(20):
+            while not any("at_work" in line for line in heard):
+                heard.append(await lines.heard.get())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [line for line in heard if not line.startswith("inner: ")] == []
+
+
 async def test_after_kill_9_the_warm_one_takes_over_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -77,6 +77,7 @@ class FakeAgent:
 
     def __init__(self, runtime: Path) -> None:
         self._path = runtime / "agent.sock"
+        self._card_path = runtime / "card.sock"
         self.jobs: dict[str, PrintJob] = {}
         self.slips: list[str] = []
         self.events: list[str] = []
@@ -85,23 +86,39 @@ class FakeAgent:
         self.promised = asyncio.Event()
         self.refuses_slips = False
         self._server: BusServer | None = None
+        self._cards: BusServer | None = None
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         handlers = {
             bus.PRINT_SUBMIT: self._submit,
             bus.PRINT_JOB: self._job,
-            bus.CARD_WATCH: self._watch,
             bus.EVENT_ADD: self._add,
         }
+        async with (
+            self.reading_cards(),
+            BusServer(
+                "edge_agent", self._path, handlers=handlers, snapshot=self._snapshot
+            ) as self._server,
+        ):
+            yield
+
+    @asynccontextmanager
+    async def reading_cards(self) -> AsyncIterator[None]:
+        """One life of the card reader's process."""
         async with BusServer(
-            "edge_agent", self._path, handlers=handlers, snapshot=self._snapshot
-        ) as self._server:
+            "card_reader",
+            self._card_path,
+            handlers={bus.CARD_WATCH: self._watch},
+            snapshot=lambda: bus.CardSnapshot(devices=()),
+        ) as self._cards:
             yield
 
     def tells(self, name: str, data: Message) -> None:
-        assert self._server is not None
-        self._server.publish(name, data)
+        """Tell as the process does whose event it is."""
+        server = self._cards if name.startswith("card.") else self._server
+        assert server is not None
+        server.publish(name, data)
 
     def job_is(self, state: PrintJobState) -> None:
         [job] = self.jobs
@@ -475,6 +492,19 @@ async def test_the_agent_may_restart_and_the_ticket_keeps_its_slip(machine: Mach
             async with asyncio.timeout(10):
                 assert await machine.agent.watching.get()
     assert len(machine.agent.slips) == 1
+
+
+async def test_another_card_reader_process_is_watched_again(machine: Machine) -> None:
+    async with machine.life() as (shown, _):
+        async with machine.agent.serving():
+            await machine.goes_to(shown, "card")
+            async with asyncio.timeout(10):
+                assert await machine.agent.watching.get()
+        async with machine.agent.reading_cards():
+            async with asyncio.timeout(10):
+                assert await machine.agent.watching.get()
+            machine.agent.tells(bus.CARD_READ, bus.CardReadData(card=CARD))
+            await shown.shows("identity")
 
 
 async def test_a_slip_that_the_agent_refuses_is_not_promised_on_the_screen(

@@ -13,8 +13,6 @@ import pytest
 
 from edge_agent.api import AgentApi
 from edge_agent.devices import print_queue
-from edge_agent.devices.card_watch import CardWatch
-from edge_agent.devices.host import PeripheralHost
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.records import Recorder
 from hallkit.clients import outbox as outbox_store
@@ -23,13 +21,11 @@ from hallkit.errors import Reason, Rejected
 from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.model.printing import PrintJobState, Slip, TextLine
-from hallkit.ports.id_card_reader import CardRead, CardUnreadable, NoCard
 from hallkit.runtime.bus import BusClient
 from hallkit.runtime.journal import Journal
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.events import CloudEvent, VisitStarted
 from tests.fakes.clock import HastyClock
-from tests.fakes.id_card_reader import SAMPLE_CARD, FakeIdCardReader
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
 NOW = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
@@ -55,14 +51,6 @@ class Application:
                 pass
         return heard[1]
 
-    async def watch(self, *, on: bool) -> None:
-        await self.client.request(bus.CARD_WATCH, bus.CardWatch(on=on), bus.Empty)
-
-    async def answered(self) -> list[str]:
-        """Names of all that was heard before the answer to a question of its own."""
-        await self.client.request(bus.DEVICES_LIST, bus.Empty(), bus.Devices)
-        return [self.heard.get_nowait()[0] for _ in range(self.heard.qsize())]
-
 
 class Agent:
     def __init__(self, folder: Path, journal: Journal, *, with_devices: bool = True) -> None:
@@ -71,12 +59,6 @@ class Agent:
         self.outbox = Outbox(journal, boot="boot")
         recorder = Recorder(self.outbox, clock, site=SiteId("demo"), device=DeviceId("terminal-01"))
         self.printer = FakeTicketPrinter(clock)
-        self.reader = FakeIdCardReader(clock)
-        self.cards = CardWatch(
-            self.reader,
-            clock,
-            tell=lambda outcome: self.api.card_outcome(outcome),  # noqa: PLW0108  # made below
-        )
         self.queue = PrintQueue(
             journal,
             recorder,
@@ -86,10 +68,9 @@ class Agent:
         )
         self.api = AgentApi(
             self.path,
-            PeripheralHost([], clock),
             recorder,
+            reports=lambda: (),
             queue=self.queue if with_devices else None,
-            cards=self.cards if with_devices else None,
         )
 
     @asynccontextmanager
@@ -103,12 +84,6 @@ class Agent:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
-    async def sleeps(self) -> None:
-        """Return when nobody watches any more."""
-        async with asyncio.timeout(5):
-            while self.cards._wanted.is_set():  # noqa: ASYNC110  # a watch has no event for it
-                await asyncio.sleep(0)
-
 
 @asynccontextmanager
 async def serving(folder: Path, *, with_devices: bool = True) -> AsyncIterator[Agent]:
@@ -117,87 +92,13 @@ async def serving(folder: Path, *, with_devices: bool = True) -> AsyncIterator[A
         agent = Agent(folder, journal, with_devices=with_devices)
         await agent.outbox.start()
         async with agent.api.server:
-            watching = asyncio.create_task(agent.api.watch_connections())
-            try:
-                yield agent
-            finally:
-                assert not watching.done()
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+            yield agent
 
 
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     async with serving(tmp_path) as one:
         yield one
-
-
-# ── Cards ────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_card_is_told_to_the_one_who_watches_and_to_nobody_else(agent: Agent) -> None:
-    async with agent.application() as kiosk, agent.application() as curious:
-        await kiosk.watch(on=True)
-        agent.api.card_outcome(CardRead(SAMPLE_CARD))
-        agent.api.card_outcome(CardUnreadable(Reason.GARBLED))
-        agent.api.card_outcome(NoCard(left_behind=True))
-        agent.api.card_outcome(NoCard())
-        told = bus.CardReadData.model_validate(await kiosk.hears(bus.CARD_READ))
-        assert told.card == SAMPLE_CARD
-        assert await kiosk.hears(bus.CARD_UNREADABLE) == {"reason": "garbled"}
-        await kiosk.hears(bus.CARD_LEFT_BEHIND)
-        await kiosk.hears(bus.CARD_REMOVED)
-        assert await curious.answered() == ["snapshot"]
-
-
-async def test_nobody_hears_of_a_card_while_nobody_watches(agent: Agent) -> None:
-    async with agent.application() as kiosk:
-        await kiosk.watch(on=True)
-        await kiosk.watch(on=False)
-        agent.api.card_outcome(CardRead(SAMPLE_CARD))
-        assert await kiosk.answered() == ["snapshot"]
-    assert not agent.cards._wanted.is_set()
-
-
-async def test_the_watch_ends_with_the_connection(agent: Agent) -> None:
-    async with agent.application() as kiosk:
-        await kiosk.watch(on=True)
-        assert agent.cards._wanted.is_set()
-    await agent.sleeps()
-    async with agent.application() as later:
-        agent.api.card_outcome(CardRead(SAMPLE_CARD))
-        assert await later.answered() == ["snapshot"]
-
-
-async def test_the_watch_of_the_second_ends_with_the_second_though_the_first_stays(
-    agent: Agent,
-) -> None:
-    async with agent.application() as first:
-        await first.watch(on=True)
-        async with agent.application() as second:
-            await second.watch(on=True)
-            agent.api.card_outcome(CardRead(SAMPLE_CARD))
-            await second.hears(bus.CARD_READ)
-        await agent.sleeps()
-        assert await first.answered() == ["snapshot"]
-
-
-async def test_only_the_one_who_watches_can_stop_it(agent: Agent) -> None:
-    async with agent.application() as kiosk, agent.application() as other:
-        await kiosk.watch(on=True)
-        await other.watch(on=False)
-        agent.api.card_outcome(CardRead(SAMPLE_CARD))
-        await kiosk.hears(bus.CARD_READ)
-
-
-async def test_the_first_stays_and_the_second_watches_on(agent: Agent) -> None:
-    async with agent.application() as second:
-        async with agent.application() as first:
-            await first.watch(on=True)
-            await second.watch(on=True)
-        agent.api.card_outcome(CardRead(SAMPLE_CARD))
-        await second.hears(bus.CARD_READ)
-        assert agent.cards._wanted.is_set()
 
 
 # ── Printing ─────────────────────────────────────────────────────────────────────────────────
@@ -255,15 +156,22 @@ async def test_an_id_that_no_event_could_carry_is_refused(agent: Agent, job: str
 
 async def test_a_machine_without_the_device_says_so(tmp_path: Path) -> None:
     async with serving(tmp_path, with_devices=False) as agent, agent.application() as kiosk:
+        asked = bus.PrintSubmit(job="v", slip=SLIP)
         with pytest.raises(Rejected) as fault:
-            await kiosk.watch(on=True)
+            await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
         assert (fault.value.problem_code, fault.value.detail) == (
             "device.unsupported",
             "unsupported",
         )
-        asked = bus.PrintSubmit(job="v", slip=SLIP)
-        with pytest.raises(Rejected):
-            await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
+
+
+async def test_the_agent_knows_no_cards(agent: Agent) -> None:
+    assert not [name for name in vars(agent.api) if "card" in name]
+    assert not [name for name in bus.AgentSnapshot.model_fields if "card" in name]
+    async with agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.client.request(bus.CARD_WATCH, bus.CardWatch(on=True), bus.Empty)
+        assert fault.value.problem_code == "wire"
 
 
 # ── Events ───────────────────────────────────────────────────────────────────────────────────

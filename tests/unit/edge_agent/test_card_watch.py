@@ -38,7 +38,13 @@ class Desk:
         self.clock = HastyClock()
         self.reader = SlowReader(self.clock)
         self.told: asyncio.Queue[CardOutcome] = asyncio.Queue()
-        self.watch = CardWatch(self.reader, self.clock, tell=self.told.put_nowait)
+        self.unheard = 0
+        self.watch = CardWatch(
+            self.reader, self.clock, tell=self.told.put_nowait, unheard=self._count_unheard
+        )
+
+    def _count_unheard(self) -> None:
+        self.unheard += 1
 
     async def hears(self) -> CardOutcome:
         async with asyncio.timeout(5):
@@ -113,6 +119,7 @@ async def test_a_card_read_for_one_watcher_is_not_told_to_the_next(desk: Desk, a
     else:
         await asyncio.sleep(0)
         assert desk.told.empty()
+    assert desk.unheard == 1
 
 
 async def test_a_reader_that_fails_is_looked_at_again(desk: Desk) -> None:
@@ -136,7 +143,7 @@ async def test_a_driver_that_raises_does_not_end_the_agent() -> None:
     reader = Crashing(clock)
     reader.lay()
     told: asyncio.Queue[CardOutcome] = asyncio.Queue()
-    watch = CardWatch(reader, clock, tell=told.put_nowait)
+    watch = CardWatch(reader, clock, tell=told.put_nowait, unheard=asyncio.Event().set)
     running = asyncio.create_task(watch.run())
     watch.start()
     async with asyncio.timeout(5):
