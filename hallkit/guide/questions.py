@@ -166,7 +166,7 @@ def personal_list(
         service=item.service,
         window=item.transact_addr,
         fee=item.fee_text,
-        days=item.promise_days,
+        days=item.promise_day,
     )
 
 
@@ -198,8 +198,8 @@ def verify(item: Item) -> list[Mistake]:
     mistakes += _verify_materials(item)
     mistakes += _verify_steps(item)
     mistakes += _verify_way(item)
-    if item.anticipate_days and item.promise_days > item.anticipate_days:
-        mistakes.append(Mistake("promise_days", "is longer than anticipate_days allows"))
+    if item.anticipate_day and item.promise_day > item.anticipate_day:
+        mistakes.append(Mistake("promise_day", "is longer than anticipate_day allows"))
     return mistakes
 
 

@@ -44,7 +44,7 @@ ITEM = Item(
     theme="示例",
     service="general",
     transact_addr="1楼 1-4号窗口",
-    promise_days=3,
+    promise_day=3,
     materials=(FORM, CARD, LEASE, PLAN),
     base_materials=("form", "card"),
     steps=("交材料", "看现场", "领证"),
@@ -195,8 +195,8 @@ LOOP = question(
             "questions.place: 'own' stands twice",
         ),
         (
-            changed(anticipate_days=2),
-            "promise_days: is longer than anticipate_days allows",
+            changed(anticipate_day=2),
+            "promise_day: is longer than anticipate_day allows",
         ),
     ],
 )
