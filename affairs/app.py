@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from affairs.api import Node, create_app
-from affairs.catalogue import CONTENT, load_items
+from affairs.catalogue_source import CONTENT, load_items
 from affairs.publication import publish
 from affairs.queue import Queue, Service, load_services
 from affairs.sealing import Sealer

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from affairs.catalogue import CONTENT, load_items
+from affairs.catalogue_source import CONTENT, load_items
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
 from hallkit.guide.questions import paths

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from affairs.catalogue import load_items
+from affairs.catalogue_source import load_items
 from hallkit.errors import ConfigError
 from hallkit.guide.questions import GuideState, PersonalList, personal_list, replay
 from hallkit.model.item import Item, Question

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from affairs.catalogue import load_items
+from affairs.catalogue_source import load_items
 from hallkit.catalogue.search import Hit
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import HallError

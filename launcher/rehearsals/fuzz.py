@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from random import Random
 from typing import Protocol
 
-from affairs.catalogue import load_items
+from affairs.catalogue_source import load_items
 from launcher.rehearsals.fuzz_devices import EscPosDriver, EscPosStatus, SdtDriver, SdtFrames
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
 from launcher.rehearsals.record import Plan, Record

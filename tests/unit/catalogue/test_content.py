@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import affairs
-from affairs.catalogue import load_items
+from affairs.catalogue_source import load_items
 from hallkit.errors import ConfigError
 from hallkit.guide.questions import paths, personal_list
 from hallkit.model.item import Item

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affairs.catalogue import load_items
+from affairs.catalogue_source import load_items
 from hallkit.catalogue import Catalogue, Hit, build
 from hallkit.catalogue.search import strip_fillers
 
