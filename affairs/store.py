@@ -1,39 +1,16 @@
-"""The node's database: SQLAlchemy Core, schema by migrations, every write durable when it returns.
-
-On SQLite: WAL with `synchronous=FULL`, one connection on one thread of its own, so that writes
-are serial and the event loop never waits for the disk. Nothing outside this file knows which
-database it is.
-"""
+"""The node's database: tickets, counters, used idempotency keys."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from hallkit.errors import StoreError
+from hallkit.store import database
 
-Result = TypeVar("Result")
+MIGRATIONS = Path(__file__).parent / "migrations"
 
-BUSY_TIMEOUT_S = 5.0
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = database.new_metadata()
 
 counters = sa.Table(
     "counters",
@@ -79,90 +56,13 @@ writes = sa.Table(
 )
 
 
-class Store:
-    """One database; use it as a context manager."""
+class Store(database.Database):
+    """The database file; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = _engine(path)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._on_thread(self._prepare)
-        except BaseException:
-            await self._close()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._close()
-
-    async def transaction(self, work: Callable[[sa.Connection], Result]) -> Result:
-        """Run `work` in one transaction; when this returns, its effect is on the disk.
-
-        If it raises, nothing of it is kept. `StoreError` if the database cannot keep its promise.
-        """
-
-        def run() -> Result:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return await self._on_thread(run)
-
-    async def _on_thread(self, work: Callable[[], Result]) -> Result:
-        # Shielded: a caller who goes away must not leave a transaction of which nobody knows
-        # whether it ran while the connection is being closed.
-        job = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        try:
-            return await asyncio.shield(job)
-        except SQLAlchemyError as exc:
-            raise StoreError(f"{self._path.name}: {type(exc).__name__}") from exc
-
-    def _prepare(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path.touch(mode=0o600)
-        with self._engine.begin() as connection:
-            migrate(connection)
-
-    async def _close(self) -> None:
-        await self._on_thread(self._engine.dispose)
-        self._thread.shutdown()
+        super().__init__(path, migrations=MIGRATIONS)
 
 
 def migrate(connection: sa.Connection) -> None:
     """Bring the schema to the newest version, all steps in the transaction of `connection`."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite+pysqlite", database=str(path)),
-        poolclass=StaticPool,  # one connection, used on one thread
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
-        hide_parameters=True,  # values would stand in the text of errors
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        # The driver's own transactions begin too late and commit too early for DDL.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on"):
-            cursor.execute(f"pragma {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _on_begin(connection: sa.Connection) -> None:
-        # Taking the write lock at once: a deferred one can fail half-way.
-        connection.exec_driver_sql("begin immediate")
-
-    return engine
+    database.migrate(connection, MIGRATIONS)

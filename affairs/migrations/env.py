@@ -1,15 +1,8 @@
-"""Alembic's entry: the connection comes from `affairs.store.migrate`, already in a transaction."""
+"""Alembic's entry."""
 
 from __future__ import annotations
 
-from alembic import context
-
 from affairs.store import metadata
+from hallkit.store.migrations import run
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    transactional_ddl=True,  # a kill in the middle leaves the old version, never half of the new
-)
-with context.begin_transaction():
-    context.run_migrations()
+run(metadata)

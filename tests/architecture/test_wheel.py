@@ -22,7 +22,7 @@ SHARED = ("systemd", "config", "locks")
 ROLES = {
     "terminal": ("kiosk", "hallkit.screens"),
     "agent": ("edge_agent", "drivers"),
-    "central": ("affairs", "ops", "hallkit.web"),
+    "central": ("affairs", "ops", "hallkit.store", "hallkit.web"),
 }
 """Rooms of each role of a machine."""
 
