@@ -14,7 +14,7 @@ from affairs.catalogue_source import CONTENT, load_items
 from affairs.publication import publish
 from affairs.queue import Queue, Service, load_services
 from affairs.sealing import Sealer
-from affairs.server import serve, server_context
+from affairs.server import MACHINES
 from affairs.store import Store
 from hallkit.errors import ConfigError, ConfigProblem, TrustError
 from hallkit.model.item import Item
@@ -22,6 +22,7 @@ from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.config import Places, Section, files_from_environment, hint, load
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.settings import AffairsSection, DeviceSection, Name, SiteSection
+from hallkit.web.server import https_context, serve
 
 SERVICES_FILE = Path(__file__).parent / "services.toml"
 DEVICES_FOLDER = "devices"
@@ -63,7 +64,7 @@ async def _main(ready: ReadyCallback) -> None:
     _check_services(items, services)
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
-    context = server_context(places.credentials)
+    context = https_context(places.credentials, known_peers=True)
     publication = publish(list(items.values()), places.state / "catalogue", signing_key, clock)
 
     def service_of_item(code: str) -> str | None:
@@ -90,6 +91,7 @@ async def _main(ready: ReadyCallback) -> None:
             port=settings.affairs.port,
             context=context,
             ready=ready,
+            manners=MACHINES,
         )
 
 

@@ -1,53 +1,24 @@
-"""HTTPS with mutual TLS: nobody without a certificate of the site's CA reaches the application.
+"""Who asks: the name in the peer's certificate stands in the ASGI scope, so that rights go by it.
 
-The name in the peer's certificate stands in the ASGI scope, so that rights can go by it.
+`hallkit.web.server` lets nobody in without a certificate of the site's CA.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, cast
 
 import h11
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from affairs.problems import ProblemCode, problem
-from hallkit.errors import HallError, TrustError
 from hallkit.model.ids import is_name
+from hallkit.web.server import Manners
 from hallkit.wire.affairs_api import PROBLEM_TYPE
 
 PEER = "hallkit.peer"
 """Key under the scope's `extensions`: the common name of the peer's certificate, or empty."""
-
-GRACE_S = 5
-"""How long requests in flight may take when the process is asked to stop."""
-
-BACKLOG = 256
-KEEP_ALIVE_S = 30
-"""Longer than clients keep idle connections, so that none is closed under a new request."""
-
-
-def server_context(credentials: Path) -> ssl.SSLContext:
-    """A context that shows our certificate and demands one of the site's own CA.
-
-    `credentials` holds `ca.pem`, `cert.pem` and `key.pem`. `TrustError` if they cannot be used.
-    """
-    try:
-        context = ssl.create_default_context(
-            ssl.Purpose.CLIENT_AUTH, cafile=str(credentials / "ca.pem")
-        )
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(str(credentials / "cert.pem"), str(credentials / "key.pem"))
-    except (OSError, ssl.SSLError) as exc:
-        raise TrustError(f"credentials in {credentials.name}: {exc}") from exc
-    return context
 
 
 def peer_name(certificate: object) -> str:
@@ -104,67 +75,8 @@ def with_peer(app: Any, name: str) -> Callable[..., Any]:
     return named
 
 
-class _Server(uvicorn.Server):
-    """A server that lives inside our own life cycle."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Signals belong to hallkit.runtime.lifecycle.
-        yield
-
-
-async def serve(
-    app: Any, *, host: str, port: int, context: ssl.SSLContext, ready: Callable[[], None]
-) -> None:
-    """Serve until cancelled; then requests in flight are answered first.
-
-    `HallError` if the address is taken.
-    """
-    config = uvicorn.Config(
-        app,
-        http=PeerProtocol,
-        ws="none",
-        lifespan="off",
-        ssl_context_factory=lambda _config, _default: context,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Server(config, ready)
-    with _listen(host, port) as listener:
-        serving = asyncio.create_task(server.serve([listener]), name="https")
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await serving
-            raise
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as exc:
-        raise HallError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
-    return listener
+MACHINES = Manners(
+    protocol=PeerProtocol,
+    keep_alive_s=30,  # longer than clients keep idle connections: none closes under a new request
+    grace_s=5,
+)

@@ -8,14 +8,14 @@ from typing import Any
 
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.records import Recorder
-from hallkit.errors import NotSupported, Reason, WireError
+from hallkit.errors import NotPermitted, NotSupported, Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import JobId
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.bus import BusServer, Connection, parse_args
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
-from hallkit.wire.events import EVENTS
+from hallkit.wire.events import EventData
 
 SOCKET_NAME = "agent.sock"
 
@@ -30,7 +30,10 @@ class AgentApi:
         *,
         reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
+        events: Mapping[str, type[EventData]] = bus.TERMINAL_EVENTS,
     ) -> None:
+        """`events`: what the application of this socket may tell, by type."""
+        self._events = events
         self._reports = reports
         self._recorder = recorder
         self._queue = queue
@@ -88,9 +91,9 @@ class AgentApi:
 
     async def _event_add(self, args: Mapping[str, Any], _from: Connection) -> Message:
         event = parse_args(bus.EventAdd, args).event
-        kind = EVENTS.get(event.type)
+        kind = self._events.get(event.type)
         if kind is None:
-            raise WireError("unknown", f"event {event.type[:60]}")
+            raise NotPermitted(f"event {event.type[:60]}")
         # Only fields of the published type go out: an unknown field could hold anything.
         data = event.unwrap(kind).model_dump(mode="json", exclude_none=True)
         await self._recorder.keep(event.model_copy(update={"data": data}))

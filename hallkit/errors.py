@@ -10,6 +10,7 @@ HallError                    .code  .retryable  .guidance (a key of the wording 
 │  ├─ NeedsAttention         a person must act: paper, cover, cutter, maintenance
 │  └─ NotSupported           the profile lacks the capability
 ├─ WireError                 a message from outside that is refused and counted
+├─ NotPermitted              a peer asked for what is not its own; refused and counted
 ├─ LinkError
 │  ├─ LinkDown               retryable: nobody answers
 │  └─ Rejected               the other side said no, with its code
@@ -137,6 +138,12 @@ class WireError(HallError):
     def __init__(self, what: str, detail: str = "") -> None:
         self.what = what
         super().__init__(f"{what}: {detail}" if detail else what)
+
+
+class NotPermitted(HallError):
+    """Understood, and not this peer's to ask."""
+
+    code = "not_permitted"
 
 
 class LinkError(HallError):

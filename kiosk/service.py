@@ -133,6 +133,7 @@ class KioskService:
                 screen.SHOWN: self._on_shown,
             },
             snapshot=lambda: ViewData(view=self._view),
+            for_group=True,  # the screen has a user of its own
         )
         self._agent = BusClient(
             runtime / AGENT_SOCKET,

@@ -1,13 +1,17 @@
 """The local bus in asyncio: server and client. The wire is `hallkit/wire/bus.py`.
 
-Socket permissions keep strangers out (mode 0660, the folder's group); limits keep a broken client
-from hurting the rest: line length, requests per second, a bounded queue of what it has not read.
+A socket belongs to the processes of its own user (decision 0010): its mode keeps others out, and
+SO_PEERCRED says the same of whoever got in. Limits keep a broken client from hurting the rest:
+line length, requests per second, a bounded queue of what it has not read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -16,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from hallkit.errors import DeviceError, HallError, LinkDown, Rejected, WireError
+from hallkit.errors import DeviceError, HallError, LinkDown, NotPermitted, Rejected, WireError
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.log import get_logger
 from hallkit.wire import bus as wire
@@ -26,6 +30,10 @@ UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
 """A client that does not read this much is cut off; it starts again from a snapshot."""
 
 REQUEST_TIMEOUT_S = 10.0
+
+ROOT_UID = 0
+_PEER_CREDENTIALS = struct.Struct("=iII")
+"""`struct ucred` of unix(7): process, user, group."""
 
 Out = TypeVar("Out", bound=Message)
 
@@ -48,6 +56,10 @@ class Connection:
             self._writer.transport.abort()
             return
         self._writer.write(wire.encode_line(message))
+
+    def cut_off(self) -> None:
+        """Close the connection; what was queued is still written."""
+        self._writer.close()
 
     def over_rate(self) -> bool:
         """Count a request; True if this second's allowance is used up."""
@@ -72,18 +84,24 @@ class BusServer:
         *,
         handlers: Mapping[str, Handler],
         snapshot: Callable[[], Message],
+        for_group: bool = False,
     ) -> None:
+        """`for_group`: other users of the folder's group may connect, too."""
         self._name = name
         self._path = path
         self._handlers = handlers
         self._snapshot = snapshot
+        self._for_group = for_group
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._seq = 0
         self._server: asyncio.Server | None = None
         self._log = get_logger().bind(bus=name)
+        self._strangers: set[int] = set()
+        """Users who tried and may not; each is logged once."""
         self.refused = 0
-        """Lines refused since the start: oversized, malformed, unknown, too many."""
+        """Refused since the start: lines that are oversized, malformed, unknown or too many,
+        requests that are not permitted, connections of strangers."""
 
     async def __aenter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -91,7 +109,7 @@ class BusServer:
         self._server = await asyncio.start_unix_server(
             self._serve, self._path, limit=wire.LINE_LIMIT
         )
-        self._path.chmod(0o660)
+        self._path.chmod(0o660 if self._for_group else 0o600)
         return self
 
     async def __aexit__(
@@ -120,6 +138,9 @@ class BusServer:
             connection.send(event)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._for_group and not self._is_own_user(writer):
+            writer.close()
+            return
         connection = Connection(writer)
         task = asyncio.current_task()
         if task is not None:
@@ -139,6 +160,16 @@ class BusServer:
             writer.close()
             if task is not None:
                 self._tasks.discard(task)
+
+    def _is_own_user(self, writer: asyncio.StreamWriter) -> bool:
+        uid = _peer_uid(writer)
+        if uid in (os.geteuid(), ROOT_UID):
+            return True
+        self.refused += 1
+        if uid not in self._strangers:
+            self._strangers.add(uid)
+            self._log.warning("bus.stranger", uid=uid)
+        return False
 
     async def _read_lines(
         self,
@@ -173,15 +204,23 @@ class BusServer:
         return request
 
     def _refuse(self, connection: Connection, fault: WireError) -> None:
+        connection.send(wire.Refused(what=fault.what))
+        self._count(connection, fault.what)
+
+    def _count(self, connection: Connection, what: str) -> None:
         self.refused += 1
         connection.refusals += 1
-        connection.send(wire.Refused(what=fault.what))
         if connection.refusals == 1:
-            self._log.warning("bus.refused", what=fault.what)
+            self._log.warning("bus.refused", what=what)
 
     async def _answer(self, request: wire.Request, connection: Connection) -> None:
         try:
             result = await self._handlers[request.name](request.args, connection)
+        except NotPermitted as fault:
+            connection.send(_failed(request, fault))
+            self._count(connection, str(fault))
+            if connection.refusals >= wire.REFUSALS_LIMIT:
+                connection.cut_off()
         except HallError as fault:
             connection.send(_failed(request, fault))
         except Exception as fault:  # noqa: BLE001  # boundary: one request must not end the server
@@ -189,6 +228,14 @@ class BusServer:
             connection.send(_failed(request, fault))
         else:
             connection.send(wire.Reply(id=request.id, result=result.model_dump(mode="json")))
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    """The user at the other end, as the kernel noted it when the connection was made."""
+    end: socket.socket = writer.get_extra_info("socket")
+    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
+    _process, uid, _group = _PEER_CREDENTIALS.unpack(raw)
+    return int(uid)
 
 
 def _failed(request: wire.Request, fault: Exception) -> wire.Reply:

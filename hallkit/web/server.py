@@ -1,4 +1,4 @@
-"""Serving pages inside our own life cycle: plain HTTP for loopback, or HTTPS."""
+"""Serving inside our own life cycle: plain HTTP for loopback, HTTPS, or HTTPS for known peers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,41 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from hallkit.errors import HallError, TrustError
 
-GRACE_S = 2
-"""How long requests in flight may take when the process is asked to stop."""
-
-BACKLOG = 128
+BACKLOG = 256
 
 
-def https_context(credentials: Path) -> ssl.SSLContext:
-    """A context with our own certificate, for browsers; `TrustError` if it cannot be used."""
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How connections are treated; the defaults are for browsers."""
+
+    protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    """uvicorn's HTTP, or a subclass of one of its protocols."""
+    keep_alive_s: int = 5
+    grace_s: int = 2
+    """How long requests in flight may take when the process is asked to stop."""
+
+
+def https_context(credentials: Path, *, known_peers: bool = False) -> ssl.SSLContext:
+    """A context that shows our certificate; `TrustError` if it cannot be used.
+
+    `credentials` holds `cert.pem` and `key.pem`. With `known_peers` the peer must show one too, of
+    the site's own CA (`ca.pem`).
+    """
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = ssl.create_default_context(
+            ssl.Purpose.CLIENT_AUTH, cafile=str(credentials / "ca.pem") if known_peers else None
+        )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED if known_peers else ssl.CERT_NONE
         context.load_cert_chain(str(credentials / "cert.pem"), str(credentials / "key.pem"))
     except (OSError, ssl.SSLError) as exc:
         raise TrustError(f"credentials in {credentials.name}: {exc}") from exc
@@ -32,6 +49,8 @@ def https_context(credentials: Path) -> ssl.SSLContext:
 
 
 class _Server(uvicorn.Server):
+    """A server that lives inside our own life cycle."""
+
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
@@ -53,14 +72,16 @@ async def serve(
     port: int,
     context: ssl.SSLContext | None,
     ready: Callable[[], None],
-    before_stop: Callable[[], None],
+    before_stop: Callable[[], None] | None = None,
+    manners: Manners = Manners(),
 ) -> None:
-    """Serve until cancelled; `HallError` if the address is taken.
+    """Serve until cancelled, then answer the requests in flight; `HallError` if it cannot listen.
 
     `before_stop` ends what would never end by itself: event streams.
     """
     config = uvicorn.Config(
         app,
+        http=manners.protocol,
         ws="none",
         lifespan="off",
         ssl_context_factory=(lambda _config, _default: context) if context else None,
@@ -68,15 +89,17 @@ async def serve(
         access_log=False,  # its lines would hold the token of a link
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=manners.keep_alive_s,
+        timeout_graceful_shutdown=manners.grace_s,
     )
     server = _Server(config, ready)
     with _listen(host, port) as listener:
-        serving = asyncio.create_task(server.serve([listener]), name="pages")
+        serving = asyncio.create_task(server.serve([listener]), name="server")
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
-            before_stop()
+            if before_stop is not None:
+                before_stop()
             server.should_exit = True
             await serving
             raise

@@ -3,6 +3,9 @@
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`; events
 `device.changed`, `print.changed`, `link.changed`; the snapshot is `AgentSnapshot`. No card passes.
 
+`event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
+agent itself knows, of devices, slips and its health, no application may say in its name.
+
 `card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
 `device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
 to the connection that watches; the snapshot is `CardSnapshot`.
@@ -10,6 +13,8 @@ to the connection that watches; the snapshot is `CardSnapshot`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
@@ -19,7 +24,7 @@ from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
 from hallkit.model.printing import PrintJob, Slip
 from hallkit.wire.base import Message
-from hallkit.wire.events import CloudEvent
+from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
 
 DEVICES_LIST = "devices.list"
 PRINT_SUBMIT = "print.submit"
@@ -34,6 +39,12 @@ CARD_UNREADABLE = "card.unreadable"
 CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
+
+
+TERMINAL_EVENTS: Mapping[str, type[EventData]] = MappingProxyType(
+    {kind.EVENT_TYPE: kind for kind in (VisitStarted, VisitEnded)}
+)
+"""What the terminal's service may tell."""
 
 
 class AgentSnapshot(Message):
@@ -92,7 +103,10 @@ class LinkChanged(Message):
 
 
 class EventAdd(Message):
-    """Keep an event in the outbox; answered when it is on disk. Idempotent by the event's id."""
+    """Keep an event in the outbox; answered when it is on disk. Idempotent by the event's id.
+
+    Of a type that is not the application's: `not_permitted`, and counted.
+    """
 
     event: CloudEvent
 

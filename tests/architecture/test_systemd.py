@@ -251,6 +251,17 @@ def test_agent_and_kiosk_share_their_folders_and_user() -> None:
         assert unit.one("RuntimeDirectoryMode") == "0750"
 
 
+def test_the_agents_sockets_are_closed_to_the_screen() -> None:
+    """They are for one user, as tests/unit/runtime/test_bus.py shows; the screen is another."""
+    agent, screen = (
+        next(unit for unit in UNITS if unit.name == name) for name in ("hall-agent", "hall-screen")
+    )
+    assert screen.one("User") not in {agent.one("User"), "root"}
+    for unit in (agent, screen):
+        assert not unit.settings["AmbientCapabilities"] or unit.one("AmbientCapabilities") == ""
+        assert unit.one("CapabilityBoundingSet") == "", "CAP_DAC_OVERRIDE opens every socket"
+
+
 def test_the_screen_reaches_no_network() -> None:
     screen = next(unit for unit in UNITS if unit.name == "hall-screen")
     assert screen.one("IPAddressDeny") == "any"

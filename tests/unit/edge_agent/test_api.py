@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent import health
 from edge_agent.api import AgentApi
 from edge_agent.devices import print_queue
 from edge_agent.devices.print_queue import PrintQueue
@@ -24,7 +25,13 @@ from hallkit.model.printing import PrintJobState, Slip, TextLine
 from hallkit.runtime.bus import BusClient
 from hallkit.runtime.journal import Journal
 from hallkit.wire import agent_bus as bus
-from hallkit.wire.events import CloudEvent, VisitStarted
+from hallkit.wire.events import (
+    CloudEvent,
+    DeviceStateChanged,
+    EventData,
+    TicketPrinted,
+    VisitStarted,
+)
 from tests.fakes.clock import HastyClock
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
@@ -202,12 +209,11 @@ async def test_fields_that_the_type_does_not_have_never_reach_the_outbox(agent: 
 @pytest.mark.parametrize(
     ("change", "data"),
     [
-        ({"type": "citizen.card.v1"}, {}),
         ({"type": "visit.ended.v1"}, {"outcome": "张三"}),
         ({"type": "visit.started.v1", "data": {}}, {}),
     ],
 )
-async def test_an_event_of_no_published_type_is_refused(
+async def test_an_event_that_its_type_does_not_hold_is_refused(
     agent: Agent, change: dict[str, object], data: dict[str, object]
 ) -> None:
     event = visit_event(**data).model_copy(update=change)
@@ -216,6 +222,44 @@ async def test_an_event_of_no_published_type_is_refused(
             await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
     assert fault.value.problem_code == "wire"
     assert await agent.outbox.size() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        DeviceStateChanged(
+            device=DeviceReport(
+                id="ticket-printer", port="ticket_printer", driver="x", status=DeviceStatus.ONLINE
+            )
+        ),
+        TicketPrinted(job="v-slip", state=PrintJobState.COMPLETED, attempts=1, copies_marked=0),
+        health.measure(Path("/"), outbox_rows=0, refused_messages=0),
+    ],
+    ids=lambda data: data.EVENT_TYPE,
+)
+async def test_what_the_agent_knows_no_application_says_in_its_name(
+    agent: Agent, data: EventData
+) -> None:
+    event = CloudEvent.wrap(data, source="kiosk", time=NOW)
+    async with agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+    assert fault.value.problem_code == "not_permitted"
+    assert agent.api.server.refused == 1
+    assert await agent.outbox.size() == 0
+
+
+async def test_an_event_of_no_published_type_is_refused(agent: Agent) -> None:
+    event = visit_event().model_copy(update={"type": "citizen.card.v1"})
+    async with agent.application() as kiosk:
+        with pytest.raises(Rejected) as fault:
+            await kiosk.client.request(bus.EVENT_ADD, bus.EventAdd(event=event), bus.Empty)
+    assert fault.value.problem_code == "not_permitted"
+    assert agent.api.server.refused == 1
+
+
+async def test_only_the_agents_own_user_may_connect(agent: Agent) -> None:
+    assert agent.path.stat().st_mode & 0o777 == 0o600
 
 
 # ── The state of the machine ─────────────────────────────────────────────────────────────────

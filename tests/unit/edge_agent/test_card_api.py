@@ -171,6 +171,10 @@ async def test_the_first_stays_and_the_second_watches_on(process: Process) -> No
         assert process.cards._wanted.is_set()
 
 
+async def test_only_its_own_user_may_connect(process: Process) -> None:
+    assert process.path.stat().st_mode & 0o777 == 0o600
+
+
 async def test_everybody_hears_of_the_reader(process: Process) -> None:
     async with process.application() as agent:
         [device] = (await agent.hears("snapshot"))["devices"]

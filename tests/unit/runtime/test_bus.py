@@ -2,13 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from hallkit.errors import DeviceUnavailable, LinkDown, Reason, Rejected
+from hallkit.errors import DeviceUnavailable, LinkDown, NotPermitted, Reason, Rejected
 from hallkit.runtime.bus import BusClient, BusServer, Connection
 from hallkit.wire.base import Message
 from hallkit.wire.bus import LINE_LIMIT, REFUSALS_LIMIT
@@ -47,12 +52,17 @@ def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("b") / "t.sock"
 
 
-def server(path: Path) -> BusServer:
+async def forbidden(args: Mapping[str, Any], connection: Connection) -> Message:
+    raise NotPermitted("not yours")
+
+
+def server(path: Path, *, for_group: bool = False) -> BusServer:
     return BusServer(
         "test",
         path,
-        handlers={"double": double, "print": broken_device},
+        handlers={"double": double, "print": broken_device, "forbidden": forbidden},
         snapshot=lambda: Number(value=7),
+        for_group=for_group,
     )
 
 
@@ -142,6 +152,85 @@ async def test_a_client_that_never_learns_is_disconnected_and_others_are_served(
             running.cancel()
 
 
-async def test_only_its_group_may_open_the_socket(socket_path: Path) -> None:
-    async with server(socket_path):
-        assert socket_path.stat().st_mode & 0o777 == 0o660
+# ── Who may connect ──────────────────────────────────────────────────────────────────────────
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+
+@contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    """This process as another user: what the kernel notes when it connects."""
+    mine, my_group, my_groups = os.geteuid(), os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+        os.setegid(my_group)
+        os.setgroups(my_groups)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that other users reach: pytest's own are for one user alone."""
+    with tempfile.TemporaryDirectory(prefix="b") as name:
+        Path(name).chmod(0o755)
+        yield Path(name) / "t.sock"
+
+
+@pytest.mark.parametrize(("for_group", "mode"), [(False, 0o600), (True, 0o660)])
+async def test_a_socket_is_its_users_alone_unless_it_is_for_the_group(
+    socket_path: Path, *, for_group: bool, mode: int
+) -> None:
+    async with server(socket_path, for_group=for_group):
+        assert socket_path.stat().st_mode & 0o777 == mode
+
+
+@needs_root
+async def test_another_user_of_the_group_is_kept_out_by_the_mode(open_folder: Path) -> None:
+    async with server(open_folder):
+        with (
+            socket.socket(socket.AF_UNIX) as stranger,
+            acting_as(NOBODY, os.getegid()),
+            pytest.raises(PermissionError),
+        ):
+            stranger.connect(str(open_folder))
+    async with server(open_folder, for_group=True):
+        with acting_as(NOBODY, os.getegid()), socket.socket(socket.AF_UNIX) as neighbour:
+            neighbour.connect(str(open_folder))
+
+
+@needs_root
+async def test_another_user_who_got_in_is_shown_nothing_and_counted(open_folder: Path) -> None:
+    async with server(open_folder) as bus:
+        open_folder.chmod(0o666)  # as between binding and the mode
+        with capture_logs() as logs:
+            for _ in range(2):
+                with acting_as(NOBODY, NOBODY):
+                    stranger = socket.socket(socket.AF_UNIX)
+                    stranger.connect(str(open_folder))
+                reader, writer = await asyncio.open_unix_connection(sock=stranger)
+                assert await reader.read() == b""
+                writer.close()
+        assert bus.refused == 2
+        assert bus.connections == 0
+        assert [(line["event"], line["uid"]) for line in logs] == [("bus.stranger", NOBODY)]
+
+
+async def test_what_is_not_permitted_has_a_name_and_is_counted(socket_path: Path) -> None:
+    listener = Listener()
+    client = BusClient(socket_path, on_snapshot=listener.snapshot, on_event=listener.event)
+    async with server(socket_path) as bus, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(client.run())
+        await client.connected.wait()
+        for _ in range(REFUSALS_LIMIT):
+            with pytest.raises(Rejected) as fault:
+                await client.request("forbidden", Number(value=1), Number)
+            assert fault.value.problem_code == "not_permitted"
+        assert bus.refused == REFUSALS_LIMIT
+        while client.connected.is_set():  # noqa: ASYNC110  # it is cut off
+            await asyncio.sleep(0)
+        running.cancel()
