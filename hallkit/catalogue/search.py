@@ -199,7 +199,7 @@ def strip_fillers(text: str) -> str:
 @cache
 def _fillers() -> re.Pattern[str]:
     table: dict[str, list[str]] = tomllib.loads(
-        resources.files("hallkit.catalogue").joinpath("fillers.toml").read_text(encoding="utf-8")
+        resources.files("hallkit.lexicon").joinpath("fillers.toml").read_text(encoding="utf-8")
     )
     keep = table.pop("keep")
     longest_first = sorted({word for words in table.values() for word in words}, key=len)[::-1]

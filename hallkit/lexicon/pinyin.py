@@ -16,6 +16,8 @@ from importlib import resources
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
 _PARTS = re.compile(f"([a-z0-9]+)|([{_HAN}]+)")
+_ALIKE = {"zh": "z", "ch": "c", "sh": "s", "n": "l", "hui": "fei", "hua": "fa", "hu": "fu"}
+_ALIKE_BEGINNING = re.compile("^(?:zh|ch|sh|n|hui|hua|hu)")
 
 
 def normal(text: str) -> str:
@@ -34,6 +36,23 @@ def units(text: str) -> tuple[str, ...]:
 def syllables(text: str) -> tuple[str, ...]:
     """`什邡2楼` → `shi fang 2 lou`. Runs of letters and digits stay whole, the rest is dropped."""
     return tuple(syllable for syllable, _ in _read(text))
+
+
+def aligned(text: str) -> tuple[tuple[str, str], ...]:
+    """Each unit with its syllable; a character that no table knows stands for itself."""
+    found: list[tuple[str, str]] = []
+    for letters, han in _PARTS.findall(normal(text)):
+        if letters:
+            found.append((letters, letters))
+        else:
+            found += zip(han, _read_han(han, keep=True), strict=True)
+    return tuple(found)
+
+
+def fuzzy(syllable: str) -> str:
+    """One form for syllables that many here say alike: zh=z, ch=c, sh=s, n=l, -ng=-n, hu=fu, hua=fa."""
+    plain = _ALIKE_BEGINNING.sub(lambda found: _ALIKE[found[0]], syllable)
+    return plain[:-1] if plain.endswith("ng") else plain
 
 
 def initials(text: str) -> str:
@@ -55,21 +74,24 @@ def _read(text: str) -> Iterator[tuple[str, bool]]:
                 yield syllable, True
 
 
-def _read_han(han: str) -> Iterator[str]:
-    """Longest reading of ours at each place; what lies between goes to the general table."""
+def _read_han(han: str, *, keep: bool = False) -> Iterator[str]:
+    """Longest reading of ours at each place; what lies between goes to the general table.
+
+    Characters that it doesn't know are dropped, or kept as they are.
+    """
     readings, longest = _readings()
     start = place = 0
     while place < len(han):
         for length in range(min(longest, len(han) - place), 1, -1):
             reading = readings.get(han[place : place + length])
             if reading is not None:
-                yield from _general(han[start:place])
+                yield from _general(han[start:place], keep=keep)
                 yield from reading
                 start = place = place + length
                 break
         else:
             place += 1
-    yield from _general(han[start:])
+    yield from _general(han[start:], keep=keep)
 
 
 @cache
@@ -83,12 +105,15 @@ def _readings() -> tuple[dict[str, tuple[str, ...]], int]:
     return readings, max(map(len, readings))
 
 
-def _general(han: str) -> list[str]:
-    """The general table's reading; characters that it doesn't know are dropped."""
+def _general(han: str, *, keep: bool = False) -> list[str]:
+    """The general table's reading."""
     if not han:
         return []
     from pypinyin import lazy_pinyin  # noqa: PLC0415 - slow to load, see the module's docstring
 
+    if keep:
+        read = lazy_pinyin(han, errors=list)
+        return [_plain(syllable) or han[place] for place, syllable in enumerate(read)]
     found = (_plain(syllable) for syllable in lazy_pinyin(han, errors="ignore"))
     return [syllable for syllable in found if syllable]
 
