@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sqlite3
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -181,8 +182,9 @@ class Process:
 class Hall:
     """Broker and centre of one test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
         self.folder = folder
+        self._tls = tls
         self.broker_port, self.ops_port = free_ports(2)
         self.authority = Authority(folder)
         server = self.authority.issue("broker")
@@ -207,7 +209,7 @@ class Hall:
         self.site_file.write_text(
             f'[site]\nid = "{SITE}"\nname = "测试政务服务大厅"\narea_code = "510682"\n'
             f'[broker]\nhost = "{HOST}"\nport = {self.broker_port}\n'
-            f'[ops]\nhost = "{HOST}"\nport = {self.ops_port}\n'
+            f'[ops]\nhost = "{HOST}"\nport = {self.ops_port}\ntls = {str(tls).lower()}\n'
         )
         self.broker = Process(
             ["mosquitto", "-c", str(conf)], environment=dict(os.environ), says=" running"
@@ -227,7 +229,7 @@ class Hall:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.ops_port}"
+        return f"http{'s' if self._tls else ''}://{HOST}:{self.ops_port}"
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -919,6 +921,38 @@ async def test_without_javascript_it_is_a_plain_page(hall: Hall, browser: Browse
             assert "● 正常" in text
             assert "一位群众取到号" in text
             assert "刷新看最新" in text
+
+
+async def test_the_console_speaks_tls(tmp_path: Path) -> None:
+    made = Hall(tmp_path, tls=True)
+    trust = ssl.create_default_context(cafile=str(tmp_path / "broker" / "ca.pem"))
+    await made.ops.start()
+    try:
+        async with httpx.AsyncClient(base_url=made.url, verify=trust) as browser:
+            assert (await browser.get("/api/state")).status_code == 401
+            entered = await browser.get("/", params={"token": TOKEN})
+            assert "secure" in entered.headers["set-cookie"].lower()
+            state = await browser.get("/api/state")
+            assert state.json()["site_name"] == "测试政务服务大厅"
+            async with asyncio.timeout(LIMIT_S), browser.stream("GET", "/events") as news:
+                assert await anext(news.aiter_lines())
+        async with httpx.AsyncClient(base_url=made.url) as doubtful:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await doubtful.get("/login")
+        old = ssl.create_default_context(cafile=str(tmp_path / "broker" / "ca.pem"))
+        old.set_ciphers("DEFAULT:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        async with httpx.AsyncClient(base_url=made.url, verify=old) as outdated:
+            with pytest.raises(httpx.ConnectError):
+                await outdated.get("/login")
+        async with httpx.AsyncClient(base_url=made.url.replace("https", "http")) as plain:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await plain.get("/login")
+    finally:
+        code = await made.ops.stop()
+    assert code == 0, "\n".join(made.ops.lines)
+    assert not [line for line in made.ops.lines if "Traceback" in line or TOKEN in line]
 
 
 async def test_no_token_stands_in_the_log(hall: Hall) -> None:

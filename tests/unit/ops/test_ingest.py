@@ -217,6 +217,36 @@ def test_a_repeated_report_is_acknowledged_again() -> None:
         assert counters(engine) == {"visits": 1}
 
 
+def test_a_batch_costs_the_same_statements_whatever_its_length() -> None:
+    def statements(engine: sa.Engine, *batch: Heard) -> int:
+        run: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            run.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        apply(engine, *batch)
+        sa.event.remove(engine, "before_cursor_execute", note)
+        return len(run)
+
+    with database() as engine:
+        one_report = statements(engine, report(1, visit(1)))
+        many = statements(engine, *(report(seq, visit(seq)) for seq in range(2, 60)))
+        assert many <= one_report < 10
+        assert counters(engine) == {"visits": 59}
+        assert one(engine, store.stream)["upto"] == 59
+
+
+def test_what_is_kept_ahead_of_a_gap_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.effects.AHEAD_LIMIT", 3)
+    with database() as engine:
+        assert apply(engine, *(report(seq, visit(seq)) for seq in range(2, 9))) == {"b1": 0}
+        assert counters(engine) == {"visits": 3}
+        assert apply(engine, report(1, visit(1))) == {"b1": 4}
+        assert apply(engine, *(report(seq, visit(seq)) for seq in range(5, 9))) == {"b1": 8}
+        assert counters(engine) == {"visits": 8}
+
+
 # ── Live state ────────────────────────────────────────────────────────────────────────────────
 
 
