@@ -32,7 +32,7 @@ from kiosk.flow import events as ev
 from kiosk.flow import view as screen
 from kiosk.flow.present import present
 from kiosk.flow.state import Found, Surroundings, Visit
-from kiosk.flow.visit import resume, step, wants_card_watch
+from kiosk.flow.visit import resume, step, turn, wants_card_watch
 
 AGENT_SOCKET = "agent.sock"
 CARD_SOCKET = "card.sock"
@@ -52,6 +52,13 @@ TAKE_TRIES_S = 8.0
 class Tap(Message):
     action: str
     value: str = ""
+    seq: int | None = None
+    """Of the view that was tapped on; None from one who looks at no screen."""
+
+
+class TapAnswer(Message):
+    taken: bool
+    """False if the tap was made for a screen that is gone."""
 
 
 class TypedText(Message):
@@ -117,6 +124,12 @@ class KioskService:
         self._around = Surroundings(hall_name=hall_name, now_ms=clock.wall_ms())
         self._visit = self._resume() or Visit(id=VisitId(new_id()))
         self._seq = 0
+        self._turn = turn(self._visit)
+        self._turn_since = 0
+        """The first view of this turn: taps on it and on later ones mean what they say."""
+        self.stale_taps = 0
+        """Not taken: the screen that they were made on was gone."""
+        self._catalogue_fault = ""
         self._view = present(self._visit, self._around, self._words)
         self._last_tap_s = clock.mono_s()
         self._tasks: asyncio.TaskGroup | None = None
@@ -220,9 +233,12 @@ class KioskService:
 
     def _show(self) -> None:
         fresh = present(self._visit, self._around, self._words)
-        if fresh.model_copy(update={"seq": self._seq}) == self._view:
+        now = turn(self._visit)
+        if now == self._turn and fresh.model_copy(update={"seq": self._seq}) == self._view:
             return
         self._seq += 1
+        if now != self._turn:
+            self._turn, self._turn_since = now, self._seq
         self._view = fresh.model_copy(update={"seq": self._seq})
         self._screen.publish(screen.VIEW, ViewData(view=self._view))
 
@@ -287,12 +303,20 @@ class KioskService:
     # ── The screen ───────────────────────────────────────────────────────────────────────────
 
     async def _on_tap(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        """A tap means what stood on the screen under the finger, or nothing."""
         tap = parse_args(Tap, args)
         self._last_tap_s = self._clock.mono_s()
+        if tap.seq is not None and not self._turn_since <= tap.seq <= self._seq:
+            self.stale_taps += 1
+            self._log.info("tap.stale", stale_taps=self.stale_taps)
+            if self._visit.seconds_left is not None:
+                self._happen(ev.Tapped("stay"))  # whatever it meant, somebody is there
+            return TapAnswer(taken=False)
         self._happen(ev.Tapped(tap.action, tap.value))
-        return bus.Empty()
+        return TapAnswer(taken=True)
 
     async def _on_text(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        """Not asked for its turn: it is the whole field, and only one step takes any."""
         self._last_tap_s = self._clock.mono_s()
         self._happen(ev.Typed(parse_args(TypedText, args).value))
         return bus.Empty()
@@ -423,7 +447,11 @@ class KioskService:
             try:
                 self._open_catalogue()
             except (TrustError, WireError) as fault:
-                self._log.warning("catalogue.refused", fault=str(fault))
+                if str(fault) != self._catalogue_fault:
+                    self._log.warning("catalogue.refused", fault=str(fault))
+                self._catalogue_fault = str(fault)
+            else:
+                self._catalogue_fault = ""
             await self._clock.sleep(self._catalogue_interval_s)
 
     def _open_catalogue(self) -> None:

@@ -21,6 +21,9 @@ from launcher.touch import TouchPanel
 
 SEE_TIMEOUT_S = 15.0
 LOOK_INTERVAL_S = 0.05
+DECIDE_S = 0.4
+"""So long a person takes from one button to the next; two taps closer together are a double tap."""
+
 STEADY_LOOKS = 3
 """So often at the same place: it has stopped sliding, and the list under it has settled."""
 
@@ -53,6 +56,7 @@ class Visitor:
         os.environ["DISPLAY"] = panel.display
         self._finger = TouchPanel(panel.touch, width=panel.width, height=panel.height)
         self.taps = 0
+        self._touched_s = 0.0
 
     def close(self) -> None:
         self._finger.close()
@@ -66,6 +70,7 @@ class Visitor:
         button = await self._wait(
             lambda seen: seen.role == "button" and words in seen.name, words, timeout_s
         )
+        await asyncio.sleep(max(0.0, self._touched_s + DECIDE_S - time.monotonic()))
         await self.touch(button)
         return button
 
@@ -99,6 +104,7 @@ class Visitor:
     async def touch(self, seen: Seen) -> None:
         """Touch the middle of something seen."""
         self.taps += 1
+        self._touched_s = time.monotonic()
         await asyncio.to_thread(self._finger.tap, seen.x + seen.width / 2, seen.y + seen.height / 2)
 
     async def _wait(self, wanted: Callable[[Seen], bool], what: str, timeout_s: float) -> Seen:

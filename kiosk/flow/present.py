@@ -40,7 +40,8 @@ def _chrome(visit: Visit, around: Surroundings, words: Words) -> Chrome:
         Action(id="call_staff", label=words("chrome.call_staff"), icon="help"),
     ]
     if visit.started_ms is not None and visit.step is not Step.HOME:
-        help_band.insert(0, Action(id="home", label=words("chrome.home"), icon="home"))
+        home = Action(id="home", label=words("chrome.home"), icon="home", enabled=not visit.taking)
+        help_band.insert(0, home)
     return Chrome(
         hall_name=around.hall_name,
         time_text=f"{local(around.now_ms):%H:%M}",
@@ -122,7 +123,7 @@ def _find(visit: Visit, around: Surroundings, words: Words) -> View:
             Action(id="none_of_these", label=words("find.none")) if visit.query else None
         ),
         notice=Notice(tone="plain", text=words("find.nothing")) if nothing else None,
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -140,7 +141,7 @@ def _question(visit: Visit, around: Surroundings, words: Words) -> View:
             Choice(value=option.key, title=option.label, detail=option.explain)
             for option in asked.options
         ),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -193,7 +194,7 @@ def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
             enabled=visit.page + 1 < pages,
         ),
         primary=Action(id="take_number", label=words("materials.take_number"), icon="ticket"),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -215,7 +216,7 @@ def _card(visit: Visit, around: Surroundings, words: Words) -> View:
         progress_text=words("card.waiting") if notice is None else "",
         notice=notice,
         secondary=Action(id="without_card", label=words("card.without")),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -236,7 +237,7 @@ def _identity(visit: Visit, around: Surroundings, words: Words) -> View:
         ),
         notice=Notice(tone="attention", text=words("identity.expired")) if expired else None,
         primary=Action(id="is_me", label=words("identity.yes"), icon="check"),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -269,7 +270,7 @@ def _confirm(visit: Visit, around: Surroundings, words: Words) -> View:
             icon="ticket",
             enabled=not visit.taking,
         ),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -348,7 +349,7 @@ def _refused(visit: Visit, around: Surroundings, words: Words) -> View:
         why=words(f"refused.{which}_text"),
         notice=None,
         primary=Action(id="again", label=words("refused.again"), icon="retry"),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
@@ -358,12 +359,13 @@ def _staff(visit: Visit, around: Surroundings, words: Words) -> View:
         chrome=_chrome(visit, around, words),
         title=words("chrome.staff_called_title"),
         why=words("chrome.staff_called_text"),
-        back=_back(words),
+        back=_back(visit, words),
     )
 
 
-def _back(words: Words) -> Action:
-    return Action(id="back", label=words("chrome.back"), icon="back")
+def _back(visit: Visit, words: Words) -> Action:
+    """Closed, as every way out, while a number is on its way (`kiosk.flow.visit.WAYS_OUT`)."""
+    return Action(id="back", label=words("chrome.back"), icon="back", enabled=not visit.taking)
 
 
 _SCREENS: dict[Step, Callable[[Visit, Surroundings, Words], View]] = {

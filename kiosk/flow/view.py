@@ -1,8 +1,9 @@
 """What the service tells the screen to draw: words and states, nothing to decide.
 
 The UI process gets it as JSON: in the snapshot as `view`, later as event `view`. It answers with
-requests `tap {action, value}`, `text {value}` (the field on the screen as it stands now) and
-`shown {seq}`. QML holds no words: every text on the screen stands here, spoken-ready.
+requests `tap {action, value, seq}` (of the view that was tapped on), `text {value}` (the field on
+the screen as it stands now) and `shown {seq}`. QML holds no words: every text on the screen stands
+here, spoken-ready.
 """
 
 from __future__ import annotations

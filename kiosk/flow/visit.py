@@ -3,9 +3,9 @@
     home ─▶ find ─▶ question… ─▶ materials ─▶ card ─▶ identity ─▶ confirm ─▶ ticket ─▶ over
                                                 └──────────────────▶┘ (no card: an equal way)
 
-A tap that does not fit the step is ignored: the screen was a moment behind. `resume` takes up
-what a crashed service was doing. Adding a step:
-docs/how-to/add-a-screen.md.
+A tap that does not fit the step is ignored: the screen was a moment behind. One that would fit and
+was made for another `turn` is not given to the flow at all. `resume` takes up what a crashed
+service was doing. Adding a step: docs/how-to/add-a-screen.md.
 """
 
 from __future__ import annotations
@@ -82,6 +82,18 @@ def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
     if visit.ticket is not None:
         effects.append(_print_ticket(visit, visit.ticket, around, words))
     return _set(visit, seconds_left=None), tuple(effects)
+
+
+def turn(visit: Visit) -> tuple[object, ...]:
+    """Differs from the former one when the same button would mean something else.
+
+    The clock, letters, results and notices change the screen and not the turn.
+    """
+    code = visit.item.catalog_code if visit.item is not None else ""
+    return (
+        *(visit.step, visit.came_from, code, visit.guide),
+        *(visit.page, visit.large_type, visit.taking),
+    )
 
 
 def wants_card_watch(visit: Visit) -> bool:

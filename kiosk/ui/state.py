@@ -28,6 +28,9 @@ ECHO_PATIENCE_S = 2.0
 """After this long without typing the service's text is taken, whatever was typed."""
 TYPED_LIMIT = 40
 
+DOUBLE_TAP_S = 0.35
+"""A tap so soon after another was meant for the page that the other one was made on."""
+
 
 class ScreenWords(NamedTuple):
     """The few words that stand on the screen when the service can't say any."""
@@ -76,6 +79,8 @@ class KioskView(QObject):
         self._typed = ""
         self._unechoed_since: float | None = None
         self._pressed_at: float | None = None
+        self._tapped_at = -DOUBLE_TAP_S
+        self._tapped_on: tuple[str, ...] = ()
         self._unshown_since: float | None = None
 
     # What the service says
@@ -149,12 +154,18 @@ class KioskView(QObject):
         self._edit("")
 
     def _tap(self, action: str, value: str) -> None:
+        now, page = time.monotonic(), _place(self._view)
+        doubled = now - self._tapped_at < DOUBLE_TAP_S and page != self._tapped_on
+        self._tapped_at = now
+        if doubled:
+            return
+        self._tapped_on = page
         previous = self._view.get("previous") or {}
         self._turning = action in _BACKWARD or (
             bool(previous)
             and (action, value) == (previous.get("id"), str(previous.get("value", "")))
         )
-        self._pressed_at = time.monotonic()
+        self._pressed_at = now
         self._ask("tap", {"action": action, "value": value, "seq": self._seq()})
 
     def _edit(self, text: str) -> None:
@@ -361,6 +372,7 @@ _PLAIN = (
 
 
 def _place(view: Mapping[str, Any]) -> tuple[str, ...]:
+    """Two views of one place are one page to a person."""
     return tuple(str(view.get(name, "")) for name in ("screen", "step_text", "title", "page"))
 
 

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from structlog.testing import capture_logs
 
 from hallkit.catalogue.installed import FOLDER, install
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import LinkDown, Rejected
 from hallkit.lexicon.words import words
+from hallkit.model.item import Item, Option, Question
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
 from hallkit.runtime.bus import BusClient, BusServer, Connection
@@ -27,7 +29,7 @@ from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
 from hallkit.wire.base import Message
 from kiosk.flow import view as screen
 from kiosk.flow.view import View
-from kiosk.service import DRAFT, SCREEN_SOCKET, KioskService, Tap, TypedText
+from kiosk.service import DRAFT, SCREEN_SOCKET, KioskService, Tap, TapAnswer, TypedText
 from tests.fakes.clock import FakeClock
 from tests.fakes.id_card_reader import SAMPLE_CARD
 from tests.fakes.item import ITEM
@@ -174,8 +176,10 @@ class Screen:
         else:
             await self._snapshot(data)
 
-    async def taps(self, action: str, value: str = "") -> None:
-        await self.client.request(screen.TAP, Tap(action=action, value=value), bus.Empty)
+    async def taps(self, action: str, value: str = "", *, on: View | None = None) -> bool:
+        """True if the tap was taken; `on` is the view that the finger meant."""
+        tap = Tap(action=action, value=value, seq=None if on is None else on.seq)
+        return (await self.client.request(screen.TAP, tap, TapAnswer)).taken
 
     async def types(self, text: str) -> None:
         await self.client.request(screen.TEXT, TypedText(value=text), bus.Empty)
@@ -193,7 +197,8 @@ class Screen:
 class Machine:
     """A terminal: its folders, the agent, the hall, and a service that may die."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, item: Item = ITEM) -> None:
+        self.item = item
         self.runtime = folder / "run"
         self.state = folder / "state"
         self.runtime.mkdir()
@@ -201,23 +206,23 @@ class Machine:
         self.affairs = FakeAffairs()
         self.agent = FakeAgent(self.runtime)
         self.draft = self.runtime / DRAFT
-        self._key = folder / "catalogue.pub"
-        self._publish()
+        self.key = folder / "catalogue.pub"
+        self.publish()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         key = Ed25519PrivateKey.generate()
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        self._key.write_bytes(pem)
+        self.key.write_bytes(pem)
         fresh = self.state / FOLDER / "download.part"
-        fresh.parent.mkdir(parents=True)
-        build([ITEM], fresh, version="1")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        build([self.item], fresh, version="1")
         install(fresh, self.state, sign(fresh, key))
 
     def service(self, *, last_words_s: float = 10.0, take_tries_s: float = 8.0) -> KioskService:
         return KioskService(
             runtime=self.runtime,
             state=self.state,
-            key=self._key,
+            key=self.key,
             hall_name="什邡市政务服务大厅",
             popular=(ITEM.catalog_code,),
             idle_ask_s=60.0,
@@ -474,6 +479,131 @@ async def test_a_number_on_its_way_is_not_lost_to_a_leaving_citizen(machine: Mac
         machine.affairs.answers.set()
         await shown.shows("ticket")
         assert not running.done()
+
+
+# ── Fast fingers ─────────────────────────────────────────────────────────────────────────────
+
+YES_NO = (Option(key="yes", label="是"), Option(key="no", label="否"))
+FIRST, SECOND = (
+    Question(key="rented", text="店面是租的吗", why="租的要看合同", options=YES_NO),
+    Question(key="big", text="店面大吗", why="大的要查消防", options=YES_NO),
+)
+LIKE_ANSWERS = ITEM.model_copy(
+    update={
+        "first_question": "rented",
+        "questions": (
+            FIRST.model_copy(
+                update={
+                    "options": tuple(
+                        option.model_copy(update={"next_question": "big"}) for option in YES_NO
+                    )
+                }
+            ),
+            SECOND,
+        ),
+    }
+)
+
+
+async def test_a_double_tap_answers_one_question(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    machine = Machine(tmp_path_factory.mktemp("k"), LIKE_ANSWERS)
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        home = await shown.shows("home")
+        assert await shown.taps("choose", ITEM.catalog_code, on=home)
+        asked = await shown.shows("question")
+        assert asked.title == FIRST.text
+        with capture_logs() as logs:
+            taken = await asyncio.gather(*(shown.taps("choose", "yes", on=asked) for _ in range(3)))
+        assert taken == [True, False, False]
+        assert [line["stale_taps"] for line in logs if line["event"] == "tap.stale"] == [1, 2]
+        asked = await shown.shows("question")
+        assert asked.title == SECOND.text
+        # The second question waits for an answer of its own.
+        assert await shown.taps("choose", "no", on=asked)
+        await shown.shows("materials")
+
+
+async def test_a_tap_on_a_screen_that_is_gone_takes_nobody_back_or_out(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        card = await machine.goes_to(shown, "card")
+        machine.agent.tells(bus.CARD_READ, bus.CardReadData(card=CARD))
+        identity = await shown.shows("identity")
+        for action in ("back", "home", "call_staff"):
+            assert not await shown.taps(action, on=card)
+        assert not await shown.taps("is_me", on=identity.model_copy(update={"seq": 10**6}))
+        assert await shown.taps("is_me", on=identity)
+        await shown.shows("confirm")
+        assert not running.done()
+
+
+async def test_a_tap_stays_good_while_only_the_clock_and_the_notices_change(
+    machine: Machine,
+) -> None:
+    async with machine.life() as (shown, _):
+        materials = await machine.goes_to(shown, "materials")
+        machine.clock.advance(61.0)  # another minute, and the question who is there
+        while (await shown.shows("materials")).countdown is None:
+            pass
+        assert await shown.taps("take_number", on=materials)
+        await shown.shows("card")
+
+
+async def test_letters_typed_fast_all_arrive_and_a_result_can_be_taken(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await shown.taps("choose", "find", on=await shown.shows("home"))
+        empty = await shown.shows("find")
+        letters = "kfdkfdkfdk"
+        fields = [letters[: end + 1] for end in range(len(letters))]
+        await asyncio.gather(*(shown.types(field) for field in fields))
+        async with asyncio.timeout(10):
+            while (view := await shown.shows("find")).query != letters:
+                assert view.query == fields.pop(0)
+        await shown.types("kfd")
+        # The result stands on a later view of the same turn than the one first seen.
+        assert await shown.taps("choose", "food", on=empty)
+        await shown.shows("question")
+
+
+# ── The catalogue ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_refused_catalogue_is_logged_once_and_again_when_it_is_another_fault(
+    machine: Machine,
+) -> None:
+    good = machine.key.read_bytes()
+    stranger = Ed25519PrivateKey.generate().public_key()
+    machine.key.write_bytes(stranger.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    def refusals() -> list[str]:
+        return [line["fault"] for line in logs if line["event"] == "catalogue.refused"]
+
+    async def looks(times: int) -> None:
+        for _ in range(times):
+            await machine.clock.until_sleeping()
+            machine.clock.advance(0.5)
+            for _ in range(3):  # whoever was woken looks and sleeps again
+                await asyncio.sleep(0)
+
+    with capture_logs() as logs:
+        async with machine.agent.serving(), machine.life() as (shown, _):
+            await shown.shows("message")
+            await looks(6)
+            assert len(refusals()) == 1
+            [snapshot] = (machine.state / FOLDER).glob("*.sqlite")
+            kept = snapshot.read_bytes()
+            machine.key.write_bytes(good)
+            snapshot.write_bytes(kept[:-1])
+            await looks(6)
+            assert len(refusals()) == len(set(refusals())) == 2
+            snapshot.write_bytes(kept)
+            await looks(2)
+            await shown.shows("home")
+    assert len(refusals()) == 2
+
+
+# ── The agent and the card reader come and go ────────────────────────────────────────────────
 
 
 async def test_the_agent_may_restart_and_the_ticket_keeps_its_slip(machine: Machine) -> None:

@@ -15,6 +15,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from hallkit.screens.engine import new_engine
+from kiosk.ui.state import DOUBLE_TAP_S
 from tests.ui.panel import (
     LANDSCAPE,
     PORTRAIT,
@@ -309,13 +310,85 @@ def test_a_second_tap_does_not_hit_what_slid_under_it(
     screen = open_screen(sample("card"))
     hand = finger(screen)
     hand.tap(screen.item("action.back"))
+    spot = place(screen.item("action.back")).center()
     screen.view.show(sample("find"))  # its way back stands where the finger is
     QTest.qWait(20)
-    hand.tap(screen.item("action.back"))
+    hand.press_at(spot)
+    hand.release()
     assert len(screen.taps) == 1
-    QTest.qWait(300)
+    QTest.qWait(round(DOUBLE_TAP_S * 1000) + 50)
     hand.tap(screen.item("action.back"))
     assert len(screen.taps) == 2
+
+
+@pytest.mark.parametrize("moves", [True, False], ids=["sliding", "reduced motion"])
+def test_a_double_tap_on_an_answer_answers_one_question(
+    qapp: QGuiApplication, finger: GetFinger, *, moves: bool
+) -> None:
+    engine = new_engine(PX_PER_MM, reduced_motion=not moves)
+    screen = Screen(engine)
+    try:
+        screen.show(sample("question"))
+        hand, answer = finger(screen), place(screen.item("choice.packed")).center()
+        another = {**sample("question"), "title": "第二个问题", "seq": 8}
+        hand.press_at(answer)
+        hand.release()
+        screen.view.show(another)  # before the finger comes down again
+        QTest.qWait(150)
+        for _ in range(2):  # an unsteady hand taps three times
+            hand.press_at(answer)
+            hand.release()
+        assert len(screen.taps) == 1
+        QTest.qWait(round(DOUBLE_TAP_S * 1000) + 50)
+        hand.press_at(answer)
+        hand.release()
+        assert [tap["seq"] for tap in screen.taps] == [sample("question")["seq"], 8]
+    finally:
+        screen.close(engine)
+
+
+def test_fast_letters_are_never_taken_for_a_double_tap(
+    open_screen: OpenScreen, finger: GetFinger
+) -> None:
+    view = sample("find-empty")
+    screen = open_screen(view)
+    hand = finger(screen)
+    letters = "kfdkkfddkf"
+    for typed, letter in enumerate(letters, start=1):
+        hand.tap(screen.item(f"key.{letter}"))
+        # The service is two letters behind, as a slow one is.
+        screen.view.show({**view, "seq": 10 + typed, "query": letters[: max(0, typed - 2)]})
+    assert screen.texts == [letters[:end] for end in range(1, 11)]
+    assert screen.item("query").property("words") == letters
+
+
+def test_what_is_closed_looks_closed_and_sends_nothing(
+    open_screen: OpenScreen, finger: GetFinger
+) -> None:
+    """While a number is on its way: the service would ignore it, so nobody is invited."""
+
+    def confirm(*, ways_out: bool) -> dict[str, Any]:
+        view = sample("confirm")
+        home = {"id": "home", "label": "回首页", "icon": "home", "enabled": ways_out}
+        view["chrome"]["help"].insert(0, home)
+        view["back"]["enabled"] = ways_out
+        return view
+
+    screen = open_screen(confirm(ways_out=True))
+    names = ("action.back", "action.home")
+    opened = {name: ink_of(screen, name) for name in names}
+    screen.show(confirm(ways_out=False))
+    for name in names:
+        item = screen.item(name)
+        assert not item.property("enabled")
+        assert ink_of(screen, name) != opened[name]
+        finger(screen).tap(item)
+    assert screen.taps == []
+
+
+def ink_of(screen: Screen, name: str) -> str:
+    """The colour of the words on a button."""
+    return str(screen.item(name).property("inkColor").name())
 
 
 def test_typing_stands_at_once_and_is_sent(open_screen: OpenScreen, finger: GetFinger) -> None:

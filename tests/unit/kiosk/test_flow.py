@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Iterable
 
@@ -23,7 +24,7 @@ from kiosk.flow import events as ev
 from kiosk.flow.present import present
 from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.view import Action, View
-from kiosk.flow.visit import resume, step, wants_card_watch
+from kiosk.flow.visit import WAYS_OUT, resume, step, turn, wants_card_watch
 from tests.fakes.item import ITEM
 
 WORDS = words("zh_CN")
@@ -282,12 +283,74 @@ def test_a_second_tap_while_the_number_is_taken_asks_once() -> None:
     assert (person.visit.step, len(person.did(ev.TakeTicket))) == (Step.CONFIRM, 1)
 
 
+@pytest.mark.parametrize("before", ["", "call_staff"])
+def test_the_ways_out_are_seen_to_be_closed_while_a_number_is_on_its_way(before: str) -> None:
+    person = at(Step.CONFIRM)
+    assert ways_out(person.view) == {"home": True, "back": True}
+    person.taps("take")
+    if before:
+        person.taps(before)
+    assert ways_out(person.view) == {"home": False, "back": False}
+    person.happens(ev.TicketRefused("link.down"))
+    assert ways_out(person.view) == {"home": True, "back": True}
+
+
+def ways_out(view: View) -> dict[str, bool]:
+    """By action: whether the screen offers it."""
+    shown = [*view.chrome.help, *((view.back,) if view.back is not None else ())]
+    return {action.id: action.enabled for action in shown if action.id in WAYS_OUT}
+
+
 def test_a_number_that_comes_while_staff_is_called_is_shown() -> None:
     person = at(Step.CONFIRM)
     person.taps("take")
     person.taps("call_staff")
     person.happens(ev.TicketGiven(TICKET))
     assert person.view.big_text == "A007"
+
+
+# ── The turn a tap was made for ──────────────────────────────────────────────────────────────
+
+
+def test_what_a_person_decides_begins_another_turn() -> None:
+    person = at(Step.QUESTION)
+    turns = [turn(person.visit)]
+    for action, value in (
+        ("choose", "rented"),
+        ("choose", "small"),
+        ("page", "1"),
+        ("large_type", ""),
+        ("take_number", ""),
+        ("call_staff", ""),
+        ("back", ""),
+        ("without_card", ""),
+        ("take", ""),
+    ):
+        person.taps(action, value)
+        turns.append(turn(person.visit))
+    person.happens(ev.TicketGiven(TICKET))
+    turns.append(turn(person.visit))
+    assert [now == before for before, now in itertools.pairwise(turns)] == [False] * 10
+
+
+def test_letters_results_notices_and_the_countdown_stay_in_the_turn() -> None:
+    person = at(Step.FIND)
+    before = turn(person.visit)
+    for event in (
+        ev.Typed("k"),
+        ev.Typed("kf"),
+        ev.SearchDone("kf", (FOUND,)),
+        ev.NobodyTaps(9),
+        ev.CardLeftBehind(),
+        ev.CardLifted(),
+        ev.Typed(""),
+    ):
+        person.happens(event)
+        assert turn(person.visit) == before
+    waiting = at(Step.CARD)
+    before = turn(waiting.visit)
+    waiting.happens(ev.CardProblem())
+    assert turn(waiting.visit) == before
 
 
 # ── Taps that don't fit ──────────────────────────────────────────────────────────────────────
@@ -655,6 +718,7 @@ def check_view(visit: Visit, around: Surroundings) -> None:
         assert not [secret for secret in personal_texts() if secret in raw]
     empty = [where for where, text in labelled(json.loads(raw)) if not text]
     assert empty == []
+    assert set(ways_out(view).values()) <= {not visit.taking}
 
 
 @settings(max_examples=120, deadline=None)
