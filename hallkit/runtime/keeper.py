@@ -5,9 +5,10 @@ once, so nothing of a person stays in memory because nothing of the process stay
 makes a crash cost less than a start.
 
 The kept program starts with `--standby`, prints `warm` when everything is loaded, takes over on
-the line `go` on standard input, and ends when standard input ends (so none outlives its keeper).
-While it works it prints `alive` every two seconds: one that stands still is killed and replaced,
-because a frozen screen is as bad as none.
+the line `go` on standard input, and ends when standard input ends. One that stands still hears
+nothing, so the kernel ends it with its keeper: none outlives it. While it works it prints `alive`
+every two seconds: one that stands still is killed and replaced, because a frozen screen is as bad
+as none.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -40,6 +41,12 @@ BEAT_INTERVAL_S = 2.0
 SILENCE_LIMIT_S = 15.0
 """A working program that says nothing for so long stands still."""
 
+SECOND_LOOK_S = 0.25
+"""The keeper may have stood still itself: what was said meanwhile is heard first."""
+
+ENDS_WITH_KEEPER = ("setpriv", "--pdeathsig", "KILL")
+"""setpriv(1) becomes the program, with prctl(2) PR_SET_PDEATHSIG: no process of a dead keeper holds
+a port or a socket, not even one that is stopped."""
 
 _MANAGERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 
@@ -63,7 +70,7 @@ class Keeper:
         """`prefix` begins every line that is passed on: a keeper inside another program must not
         say `ready` in its name.
         """
-        self._command = (*command, "--standby")
+        self._command = (*ENDS_WITH_KEEPER, *command, "--standby")
         self._clock = clock
         self._slow_restart_s = slow_restart_s
         self._warm_timeout_s = warm_timeout_s
@@ -108,18 +115,9 @@ class Keeper:
         """Wait for the end of a working program; one that stands still is ended."""
         while kept.process.returncode is None:
             kept.heard.clear()
-            ended = asyncio.create_task(kept.process.wait())
-            heard = asyncio.create_task(kept.heard.wait())
-            try:
-                done, _ = await asyncio.wait(
-                    {ended, heard},
-                    timeout=self._silence_limit_s,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            finally:
-                ended.cancel()
-                heard.cancel()
-            if not done:
+            if not (
+                await kept.anything(self._silence_limit_s) or await kept.anything(SECOND_LOOK_S)
+            ):
                 self._log.warning("process.stands_still", pid=kept.process.pid)
                 kept.kill()
                 await kept.process.wait()
@@ -179,6 +177,19 @@ class _Kept:
                 sys.stdout.flush()
         self.warm.set()  # it died: whoever waits goes on and sees the exit code
 
+    async def anything(self, within_s: float) -> bool:
+        """True if it says a line in this time, or ends."""
+        ended = asyncio.create_task(self.process.wait())
+        heard = asyncio.create_task(self.heard.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {ended, heard}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            ended.cancel()
+            heard.cancel()
+        return bool(done)
+
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()
@@ -226,11 +237,17 @@ class Standby:
         print("warm", flush=True)  # noqa: T201  # the keeper waits for this line
         return (await self._lines.readline()).strip() == b"go"
 
-    async def beat(self) -> None:
-        """Say that this process does not stand still, until cancelled."""
+    async def beat(
+        self, interval_s: float = BEAT_INTERVAL_S, *, is_well: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Say that this process does not stand still, until cancelled; silent while it is not well.
+
+        From the loop that does the work: when that stands still, so does this.
+        """
         while True:
-            print("alive", flush=True)  # noqa: T201  # the keeper listens
-            await asyncio.sleep(BEAT_INTERVAL_S)
+            if is_well():
+                print("alive", flush=True)  # noqa: T201  # the keeper listens
+            await asyncio.sleep(interval_s)
 
     async def keeper_gone(self) -> None:
         """Return when the keeper has ended, however it ended."""

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from hallkit.errors import ConfigError
 from hallkit.runtime.clock import SystemClock
-from hallkit.runtime.keeper import Keeper
+from hallkit.runtime.keeper import Keeper, Standby
 from hallkit.runtime.lifecycle import EXIT_CONFIG
 from tests.fakes.clock import FakeClock
 
@@ -40,7 +40,7 @@ CHILD = textwrap.dedent(
         if not await standby.warm():
             return
         print("at_work", os.getpid(), flush=True)
-        beat = asyncio.create_task(standby.beat())
+        beat = asyncio.create_task(standby.beat(0.2))
         await standby.keeper_gone()
         beat.cancel()
 
@@ -54,7 +54,8 @@ KEEPER = textwrap.dedent(
     from hallkit.runtime.clock import SystemClock
     from hallkit.runtime.keeper import Keeper
 
-    asyncio.run(Keeper("kept", sys.argv[1:], SystemClock()).run())
+    limit_s, *program = sys.argv[1:]
+    asyncio.run(Keeper("kept", program, SystemClock(), silence_limit_s=float(limit_s)).run())
     """
 )
 
@@ -224,27 +225,73 @@ async def test_one_that_is_not_warm_yet_ends_with_the_keeper(
     assert ends(hung)
 
 
-async def test_both_end_when_the_keeper_is_killed() -> None:
+@asynccontextmanager
+async def keeper_process(
+    *, silence_limit_s: float = 15.0
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[int]]]:
+    """A keeper in a process of its own, and its two: the one at work, and the spare."""
     keeper = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", KEEPER, *command()), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-P", "-c", KEEPER, str(silence_limit_s), *command()),
+        stdout=asyncio.subprocess.PIPE,
     )
     assert keeper.stdout is not None
     started: list[int] = []
     at_work = False
-    async with asyncio.timeout(20):
-        while len(started) < 2 or not at_work:
-            said, *_, number = (await keeper.stdout.readline()).decode().split()
-            at_work = at_work or said == "at_work"
-            if said == "started":
-                started.append(int(number))
-    keeper.kill()
-    await keeper.wait()
-    gone = [await asyncio.to_thread(ends, pid) for pid in started]
+    try:
+        async with asyncio.timeout(20):
+            while len(started) < 2 or not at_work:
+                said, *_, number = (await keeper.stdout.readline()).decode().split()
+                at_work = at_work or said == "at_work"
+                if said == "started":
+                    started.append(int(number))
+        yield keeper, started
+    finally:
+        if keeper.returncode is None:
+            keeper.kill()
+        await keeper.communicate()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_both_end_when_the_keeper_is_killed(*, stopped: bool) -> None:
+    async with keeper_process() as (keeper, started):
+        if stopped:  # they can hear nothing any more
+            for pid in started:
+                os.kill(pid, signal.SIGSTOP)
+        keeper.kill()
+        await keeper.wait()
+        gone = [await asyncio.to_thread(ends, pid) for pid in started]
     assert gone == [True, True]
 
 
+async def test_a_keeper_that_stood_still_itself_listens_before_it_judges() -> None:
+    async with keeper_process(silence_limit_s=0.6) as (keeper, [working, spare]):
+        assert keeper.stdout is not None
+        os.kill(keeper.pid, signal.SIGSTOP)
+        assert not await asyncio.to_thread(ends, working, timeout_s=1.5)
+        os.kill(keeper.pid, signal.SIGCONT)
+        assert not await asyncio.to_thread(ends, working, timeout_s=1.5)
+        os.kill(working, signal.SIGUSR1)
+        async with asyncio.timeout(20):
+            while (line := (await keeper.stdout.readline()).split())[0] != b"working":
+                assert b"stands_still" not in b" ".join(line)
+        assert int(line[-1]) == spare
+
+
+async def test_one_that_is_not_well_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    standby, well = Standby(asyncio.StreamReader()), [True]
+    beating = asyncio.create_task(standby.beat(0.0, is_well=lambda: well[0]))
+    await asyncio.sleep(0)
+    assert "alive" in capsys.readouterr().out
+    well[0] = False
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert capsys.readouterr().out == ""
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
+
+
 async def test_one_that_stands_still_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = Keeper("kept", command(), SystemClock(), silence_limit_s=4.0)
+    keeper = Keeper("kept", command(), SystemClock(), silence_limit_s=1.5)
     async with kept(keeper, monkeypatch) as watched:
         first = await watched.hears("at_work")
         with capture_logs() as logs:
