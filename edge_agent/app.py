@@ -10,6 +10,7 @@ from typing import Any
 from edge_agent import health
 from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
+from edge_agent.card_settings import CardReaderSection
 from edge_agent.content import CatalogueSync
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
@@ -52,6 +53,7 @@ class AgentSettings(Section):
     device: DeviceSection
     broker: BrokerSection = BrokerSection()
     affairs: AffairsSection = AffairsSection()
+    card_reader: CardReaderSection = CardReaderSection()
     peripherals: list[dict[str, Any]] = []
 
 
@@ -80,7 +82,13 @@ async def serve(ready: ReadyCallback) -> None:
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
             if readers:
-                keeper = Keeper(CARD_READER, _card_reader_command(), clock, prefix=CARD_READER)
+                keeper = Keeper(
+                    CARD_READER,
+                    _card_reader_command(),
+                    clock,
+                    silence_limit_s=settings.card_reader.silence_limit_s,
+                    prefix=CARD_READER,
+                )
                 tasks.create_task(keeper.run(), name="card reader's keeper")
                 tasks.create_task(agent.card_worker.run(), name="card reader")
             ready()
@@ -135,7 +143,11 @@ class _Agent:
                 on_change=self._job_changed,
             )
         self.card_worker = worker = CardWorker(
-            places.runtime / CARD_SOCKET, readers, clock, tell=self._device_changed
+            places.runtime / CARD_SOCKET,
+            readers,
+            clock,
+            tell=self._device_changed,
+            away_s=settings.card_reader.away_s,
         )
 
         def reports() -> tuple[DeviceReport, ...]:

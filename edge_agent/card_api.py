@@ -1,7 +1,9 @@
 """What the card reader's process offers on `card.sock` (names: `hallkit/wire/agent_bus.py`).
 
 Cards are told to the one connection that watches. Whoever was told of a card is a citizen's visit:
-when it is gone this process has to end, because something of the person is in its memory.
+when it is gone this process has to end, because something of the person is in its memory. Not
+before: while the citizen is at it, a card that was read for nobody, could not be read, or was left
+behind is no reason to take the reader away.
 """
 
 from __future__ import annotations
@@ -30,10 +32,14 @@ class CardApi:
         self._cards = cards
         self._reports = reports
         self._watcher: Connection | None = None
-        self._told: set[Connection] = set()
-        """Whoever was told of a card."""
+        self._watched: Connection | None = None
+        """Who watched last, when nobody does."""
+        self._read: set[Connection] = set()
+        """Whoever was told what stands on a card, or would have been."""
+        self._saw: set[Connection] = set()
+        """Whoever was told of a card that was not read."""
         self._unheard = False
-        """A card was read when nobody watched any more."""
+        """A card was read for somebody who is gone."""
         self._changed = asyncio.Event()
         self.server = BusServer(
             "card_reader",
@@ -51,7 +57,7 @@ class CardApi:
         if watcher is None:
             return
         if outcome != NoCard():  # of a card left behind the reader is asked for more, too
-            self._told.add(watcher)
+            (self._read if isinstance(outcome, CardRead) else self._saw).add(watcher)
             self._changed.set()
         match outcome:
             case CardRead(card=card):
@@ -65,11 +71,15 @@ class CardApi:
                 self.server.publish(bus.CARD_REMOVED, bus.Empty(), only=watcher)
 
     def card_unheard(self) -> None:
-        """A card was looked at for somebody who had stopped watching meanwhile."""
-        if self._watcher is not None:
-            self._told.add(self._watcher)
-        else:
+        """A card was looked at for somebody who had stopped watching meanwhile.
+
+        The citizen may still be at it, without the card: what was read goes with the visit.
+        """
+        citizen = self._watcher or self._watched
+        if citizen is None or citizen.closed.is_set():
             self._unheard = True
+        else:
+            self._read.add(citizen)
         self._changed.set()
 
     async def until_over(self) -> None:
@@ -77,11 +87,11 @@ class CardApi:
 
         That is when one who was told of a card is gone. Watching ends with the connection.
         """
-        while not self._unheard and not any(one.closed.is_set() for one in self._told):
-            if self._watcher is not None and self._watcher.closed.is_set():
-                self._stop_watching()
+        while not self._is_over():
             self._changed.clear()
-            followed = {*self._told, *([self._watcher] if self._watcher is not None else [])}
+            followed = {*self._read, *self._saw}
+            if self._watcher is not None:
+                followed.add(self._watcher)
             if not followed:
                 await self._changed.wait()
                 continue
@@ -91,6 +101,20 @@ class CardApi:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 for wait in waits:
                     wait.cancel()
+
+    def _is_over(self) -> bool:
+        if self._watcher is not None and self._watcher.closed.is_set():
+            self._stop_watching()
+        if self._unheard or any(one.closed.is_set() for one in self._read):
+            return True
+        gone = {one for one in self._saw if one.closed.is_set()}
+        if not gone:
+            return False
+        if self._watcher is None:
+            return True
+        # The next citizen is at the reader already: it ends with that visit.
+        self._saw = (self._saw - gone) | {self._watcher}
+        return False
 
     async def _card_watch(self, args: Mapping[str, Any], caller: Connection) -> Message:
         wanted = parse_args(bus.CardWatch, args)
@@ -104,6 +128,6 @@ class CardApi:
         return bus.Empty()
 
     def _stop_watching(self) -> None:
-        self._watcher = None
+        self._watched, self._watcher = self._watcher, None
         self._changed.set()
         self._cards.stop()

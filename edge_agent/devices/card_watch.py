@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from edge_agent.devices.pulse import Pulse
 from hallkit.errors import DeviceError
 from hallkit.ports.id_card_reader import CardOutcome, CardRead, IdCardReader, NoCard
 from hallkit.runtime.clock import Clock
@@ -20,7 +21,8 @@ FAULT_PAUSE_S = 1.0
 class CardWatch:
     """One reader, at most one watcher: cards are told to nobody else.
 
-    `unheard` is called for a card that was looked at and told to nobody.
+    `unheard` is called for a card that was looked at and told to nobody; `pulse` hears how long
+    each look takes.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class CardWatch:
         *,
         tell: Callable[[CardOutcome], None],
         unheard: Callable[[], None],
+        pulse: Pulse | None = None,
     ) -> None:
         self._reader = reader
+        self._pulse = pulse or Pulse(clock)
         self._clock = clock
         self._tell = tell
         self._unheard = unheard
@@ -62,7 +66,8 @@ class CardWatch:
             if watch != self._watch:
                 watch, left_behind = self._watch, None
             try:
-                outcome = await self._reader.poll_card()
+                with self._pulse.call():
+                    outcome = await self._reader.poll_card()
             except DeviceError:
                 await self._clock.sleep(FAULT_PAUSE_S)
                 continue

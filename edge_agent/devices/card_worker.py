@@ -17,7 +17,6 @@ from hallkit.runtime.clock import Clock
 from hallkit.wire import agent_bus as bus
 
 AWAY_S = 5.0
-"""A replacement takes a fraction of it; a process started cold, and a reader's probe, still fit."""
 
 LOOK_INTERVAL_S = 1.0
 
@@ -32,8 +31,10 @@ class CardWorker:
         clock: Clock,
         *,
         tell: Callable[[DeviceReport], None],
+        away_s: float = AWAY_S,
     ) -> None:
         self._clock = clock
+        self._away_s = away_s
         self._tell = tell
         self._reports = {report.id: report for report in readers}
         self._away_since_s: dict[str, float] = {}
@@ -79,7 +80,7 @@ class CardWorker:
             await self._clock.sleep(LOOK_INTERVAL_S)
             now_s = self._clock.mono_s()
             for name, since_s in list(self._away_since_s.items()):
-                if now_s - since_s > AWAY_S:
+                if now_s - since_s > self._away_s:
                     del self._away_since_s[name]
                     self._news(
                         self._reports[name].model_copy(

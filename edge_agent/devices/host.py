@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
+from edge_agent.devices.pulse import Pulse
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.runtime.clock import Clock
@@ -58,10 +59,16 @@ def not_heard_yet(peripheral: Configured, clock: Clock) -> DeviceReport:
 
 
 class PeripheralHost:
-    """The drivers of this machine, each probed by a task of its own."""
+    """The drivers of this machine, each probed by a task of its own.
 
-    def __init__(self, peripherals: Sequence[Configured], clock: Clock) -> None:
+    `pulse` hears how long each probe takes.
+    """
+
+    def __init__(
+        self, peripherals: Sequence[Configured], clock: Clock, *, pulse: Pulse | None = None
+    ) -> None:
         self._clock = clock
+        self._pulse = pulse or Pulse(clock)
         self._drivers = {config.id: spec.open(config, clock) for spec, config in peripherals}
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
@@ -112,7 +119,8 @@ class PeripheralHost:
     async def probe(self, driver: Driver) -> DeviceReport:
         """Ask one peripheral how it is and tell the listeners if that is news."""
         try:
-            report = await driver.probe()
+            with self._pulse.call():
+                report = await driver.probe()
         except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
             report = self._take_crash(driver.report)
         else:

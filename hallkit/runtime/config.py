@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hallkit.errors import ConfigError, ConfigProblem
 
-SECTIONS = frozenset({"site", "broker", "affairs", "ops", "device", "kiosk", "peripherals"})
+SECTIONS = frozenset(
+    {"site", "broker", "affairs", "ops", "device", "kiosk", "card_reader", "peripherals"}
+)
 """Top-level tables of site and device files. A process reads its own and skips the others'."""
 
 FILES_VARIABLE = "HALLKIT_CONFIG"

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -95,11 +96,33 @@ async def peer(path: Path) -> AsyncIterator[Peer]:
 class Machine:
     """An agent's process over the simulated reader; the hall around it is away."""
 
-    def __init__(self, installation: Installation, agent: asyncio.subprocess.Process) -> None:
+    agent: asyncio.subprocess.Process
+
+    def __init__(self, installation: Installation) -> None:
         self._installation = installation
-        self.agent = agent
         self._lines: asyncio.Queue[list[str]] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """One life of the agent."""
+        self.agent = await asyncio.create_subprocess_exec(
+            *END_WITH_PARENT,
+            *(sys.executable, "-P", "-m", "edge_agent.app"),
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
         self._reading = asyncio.create_task(self._read())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        files = ("site.toml", f"devices/{TERMINAL}.toml")
+        return dict(self._installation.environment(TERMINAL, files=files))
+
+    @property
+    def started(self) -> list[int]:
+        """The processes that the agent has started and that still run."""
+        children = Path(f"/proc/{self.agent.pid}/task/{self.agent.pid}/children")
+        return [int(pid) for pid in children.read_text(encoding="ascii").split()]
 
     async def _read(self) -> None:
         assert self.agent.stdout is not None
@@ -151,16 +174,8 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
                 *("--control", installation.runtime / "reader.sock"),
             )
         )
-        agent = await asyncio.create_subprocess_exec(
-            *END_WITH_PARENT,
-            *(sys.executable, "-P", "-m", "edge_agent.app"),
-            env=dict(
-                installation.environment(TERMINAL, files=("site.toml", f"devices/{TERMINAL}.toml"))
-            ),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        one = Machine(installation, agent)
+        one = Machine(installation)
+        await one.start()
         try:
             yield one
         finally:
@@ -253,12 +268,99 @@ async def test_unplugging_is_told_by_the_agent_and_plugging_too(machine: Machine
         await application.hears_reader("online")
 
 
+async def test_one_that_stands_still_is_replaced_in_a_moment_and_is_no_news_of_the_reader(
+    machine: Machine,
+) -> None:
+    async with machine.applications() as application, machine.cards() as kiosk:
+        first = await machine.working()
+        await machine.says("card-reader:", "ready")
+        await application.hears_reader("online")
+        await kiosk.watch(on=True)
+        await kiosk.hears(bus.CARD_REMOVED)
+        began = time.monotonic()
+        os.kill(first, signal.SIGSTOP)
+        assert await machine.working() != first
+        assert time.monotonic() - began < 5.0  # found after 2.5 s, on a busy machine a bit later
+        await kiosk.hears(bus.CARD_REMOVED)  # it watches again
+        await machine.reader("card.lay", card=CARD)
+        read = await kiosk.hears(bus.CARD_READ)
+        assert read["card"]["number"] == CARD["number"]
+        assert set(application.reader_states) <= {"online"}
+
+
+async def test_an_unreadable_card_leaves_the_process_to_the_citizen_who_tries_again(
+    machine: Machine,
+) -> None:
+    first = await machine.working()
+    await machine.says("card-reader:", "ready")
+    async with machine.cards() as kiosk:
+        await kiosk.watch(on=True)
+        await machine.reader("fault.set", fault="read_fail", on="read")
+        await machine.reader("card.lay", card=CARD)
+        await kiosk.hears(bus.CARD_UNREADABLE)
+        await kiosk.watch(on=False)  # goes back, and comes again
+        await kiosk.watch(on=True)
+        await machine.reader("card.lift")
+        await machine.reader("card.lay", card=CARD)
+        await kiosk.hears(bus.CARD_READ)
+        os.kill(first, 0)  # still the one that was there before
+    assert await machine.working() != first
+
+
 async def test_both_processes_end_when_the_agent_is_killed(machine: Machine) -> None:
     working = await machine.working()
     await machine.says("card-reader:", "ready")
-    children = Path(f"/proc/{machine.agent.pid}/task/{machine.agent.pid}/children")
-    started = [int(pid) for pid in children.read_text(encoding="ascii").split()]
+    started = machine.started
     assert working in started
     machine.agent.kill()
     for pid in started:
         await asyncio.to_thread(ends, pid)
+
+
+async def test_one_that_stands_still_does_not_hold_the_reader_when_the_agent_is_killed(
+    machine: Machine,
+) -> None:
+    first = await machine.working()
+    await machine.says("card-reader:", "ready")
+    os.kill(first, signal.SIGSTOP)
+    machine.agent.kill()
+    await machine.agent.wait()
+    await machine.start()
+    await asyncio.to_thread(ends, first)
+    assert await machine.working() != first
+    await machine.says("card-reader:", "ready")
+    async with machine.cards() as kiosk:
+        await kiosk.watch(on=True)
+        await machine.reader("card.lay", card=CARD)
+        await kiosk.hears(bus.CARD_READ)
+    await machine.end()
+
+
+async def test_two_never_speak_to_the_reader_at_once(machine: Machine) -> None:
+    first = await machine.working()
+    await machine.says("card-reader:", "ready")
+    second = await asyncio.create_subprocess_exec(
+        *END_WITH_PARENT,
+        *(sys.executable, "-P", "-m", "edge_agent.card_reader"),
+        env=machine.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert second.stdout is not None
+        assert second.stderr is not None
+        async with asyncio.timeout(LONG_S):
+            while b"lock.held_by_another" not in await second.stderr.readline():
+                pass
+            async with machine.cards() as kiosk:  # the first one serves on
+                await kiosk.watch(on=True)
+                await machine.reader("card.lay", card=CARD)
+                await kiosk.hears(bus.CARD_READ)
+                os.kill(first, 0)
+                machine.agent.kill()
+            await asyncio.to_thread(ends, first)
+            assert await second.stdout.readline() == b"ready\n"
+    finally:
+        second.terminate()
+        await second.communicate()

@@ -213,12 +213,26 @@ async def test_it_stays_for_one_who_was_told_of_no_card(process: Process) -> Non
     assert not process.over.done()
 
 
-async def test_a_card_that_nobody_heard_of_ends_it_too(process: Process) -> None:
+async def test_a_card_that_nobody_heard_of_is_no_reason_to_end_while_the_citizen_is_there(
+    process: Process,
+) -> None:
     async with process.application() as kiosk:
         await kiosk.watch(on=True)
         await kiosk.watch(on=False)
         process.api.card_unheard()
-        await process.ends()
+        await kiosk.watch(on=True)  # another try finds the same process
+        process.api.card_outcome(NoCard())
+        await kiosk.hears(bus.CARD_REMOVED)
+        assert not process.over.done()
+    await process.ends()
+
+
+async def test_a_card_that_was_read_for_one_who_is_gone_ends_it_at_once(process: Process) -> None:
+    async with process.application() as kiosk:
+        await kiosk.watch(on=True)
+    await process.sleeps()
+    process.api.card_unheard()
+    await process.ends()
 
 
 async def test_a_card_that_was_read_for_another_stays_until_the_watcher_is_gone(
@@ -230,3 +244,29 @@ async def test_a_card_that_was_read_for_another_stays_until_the_watcher_is_gone(
         await kiosk.watch(on=True)
         assert not process.over.done()
     await process.ends()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ends_at_once"),
+    [
+        (CardRead(SAMPLE_CARD), True),
+        (CardUnreadable(Reason.GARBLED), False),
+        (NoCard(left_behind=True), False),
+    ],
+    ids=["read", "unreadable", "left behind"],
+)
+async def test_only_a_card_that_was_read_takes_the_reader_from_the_next_citizen(
+    process: Process, outcome: CardOutcome, *, ends_at_once: bool
+) -> None:
+    async with process.application() as later:
+        async with process.application() as kiosk:
+            await kiosk.watch(on=True)
+            process.api.card_outcome(outcome)
+            await later.watch(on=True)  # the next visit is quick
+        if ends_at_once:
+            await process.ends()
+            return
+        process.api.card_outcome(NoCard())
+        await later.hears(bus.CARD_REMOVED)
+        assert not process.over.done()
+    await process.ends()  # with that visit, though it saw no card

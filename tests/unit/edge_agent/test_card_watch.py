@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from edge_agent.devices.card_watch import CardWatch
+from edge_agent.devices.pulse import Pulse
 from hallkit.errors import DeviceUnavailable, Reason
 from hallkit.ports.id_card_reader import CardOutcome, CardRead, CardUnreadable, NoCard
 from tests.fakes.clock import HastyClock
@@ -39,8 +40,13 @@ class Desk:
         self.reader = SlowReader(self.clock)
         self.told: asyncio.Queue[CardOutcome] = asyncio.Queue()
         self.unheard = 0
+        self.pulse = Pulse(self.clock, limit_s=15.0)
         self.watch = CardWatch(
-            self.reader, self.clock, tell=self.told.put_nowait, unheard=self._count_unheard
+            self.reader,
+            self.clock,
+            tell=self.told.put_nowait,
+            unheard=self._count_unheard,
+            pulse=self.pulse,
         )
 
     def _count_unheard(self) -> None:
@@ -129,6 +135,19 @@ async def test_a_reader_that_fails_is_looked_at_again(desk: Desk) -> None:
     desk.reader.fault = None
     desk.reader.lay()
     assert await desk.hears() == CardRead(SAMPLE_CARD)
+
+
+async def test_a_look_that_never_ends_is_noticed(desk: Desk) -> None:
+    desk.reader.go_on.clear()
+    desk.watch.start()
+    await desk.reader.looking.wait()
+    desk.clock.advance(15.0)
+    assert desk.pulse.is_well()
+    desk.clock.advance(0.1)
+    assert not desk.pulse.is_well()
+    desk.reader.go_on.set()
+    await desk.hears()
+    assert desk.pulse.is_well()
 
 
 async def test_a_driver_that_raises_does_not_end_the_agent() -> None:
