@@ -80,12 +80,14 @@ def telling(names: int, found: int) -> float:
     return max(0.05, math.log((names + 1) / (found + 0.5)) / math.log(names + 1))
 
 
-def query(read: Read, names: int, frequency: Frequency) -> Query:
+def query(read: Read, counts: Sequence[float], names: int, frequency: Frequency) -> Query:
     """A wording, weighed by how often its grams stand in the catalogue."""
     told = {
         place for match in thesaurus.handlings_in(read) for place in range(match.start, match.end)
     }
-    parts = [HANDLING_WEIGHT if place in told else 1.0 for place in range(len(read))]
+    parts = [
+        part * HANDLING_WEIGHT if place in told else part for place, part in enumerate(counts)
+    ]
     terms: dict[str, Term] = {}
     alone = zip(read, parts, strict=True)
     pairs = (((a, b), min(x, y)) for (a, x), (b, y) in pairwise(zip(read, parts, strict=True)))

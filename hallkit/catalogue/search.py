@@ -1,36 +1,58 @@
 """Search that forgives: letters as people abbreviate them, homophones, and the words around.
 
 Letters (`spjyxkz`, `shipinjingying`, `spjingying`) are matched against the pinyin of every name.
-Han text goes to two FTS5 columns of pre-split 1- and 2-grams, characters and toneless pinyin,
-fused by reciprocal rank (characters first), so that a homophone still finds its item.
+Han text is read by `hallkit.lexicon.thesaurus` into a few wordings; two FTS5 columns of pre-split
+1- and 2-grams, characters and toneless pinyin, give candidates for each, and
+`hallkit.catalogue.ranking` compares every candidate with every wording.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-import tomllib
 from bisect import bisect
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import resources
-from itertools import accumulate, pairwise
+from functools import cached_property, lru_cache
+from itertools import accumulate
+from typing import Literal
 
-from hallkit.lexicon import pinyin
+from hallkit.catalogue import ranking
+from hallkit.catalogue.ranking import Match, Query, grams
+from hallkit.lexicon import pinyin, thesaurus
+from hallkit.lexicon.thesaurus import Asked, Wording
+from hallkit.model.item import Item
 
 LONGEST_QUERY = 64
 """Characters of a query that are looked at."""
-RRF_K = 20
-_CANDIDATES = 60
-"""Names taken from each column before fusing."""
-_LONG_QUERY = 6
-"""From so many words on, common single ones are left out: they cost half the time."""
-_COMMON_FROM, _COMMON_SHARE = 100, 0.03
-"""Common is what stands in more names than this, as a number and as a share."""
+_CANDIDATES = 40
+"""Names taken from each column for each wording."""
+_ROWS = 500
+"""About as many rows as one look into the index may touch: common grams are left out."""
+_FEWEST_TOKENS = 3
+_FREQUENCIES_KEPT = 20_000
+_MOST = 0.5
+"""Share of a query that a name covers at least."""
 _EXACT, _PREFIX, _INSIDE, _SEGMENTED = 1.0, 0.9, 0.6, 0.5
 """Scores of letters: the whole name, its beginning, within it, its syllables here and there."""
+_REPLACED = 0.96
+"""What a wording is worth in which the thesaurus replaced a word."""
+_SAME_HANDLING, _OTHER_HANDLING, _NEW_FIRST = 0.05, -0.05, 0.01
+
+Kind = Literal["plain", "official", "everyday", "main"]
+
+SCHEMA = """
+CREATE TABLE name (
+    id INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES item, kind TEXT NOT NULL,
+    text TEXT NOT NULL, initials TEXT NOT NULL, pinyin TEXT NOT NULL, weight REAL NOT NULL
+);
+CREATE TABLE sibling (
+    item INTEGER PRIMARY KEY REFERENCES item, family TEXT NOT NULL, handling TEXT NOT NULL
+);
+CREATE INDEX sibling_family ON sibling (family);
+CREATE VIRTUAL TABLE gram USING fts5 (chars, pinyin, content='', tokenize="ascii tokenchars '_'");
+"""
+"""The search's tables of a snapshot; they refer to `item (id, code, plain_name, task_name)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +75,108 @@ class _Name:
     initials: str
     pinyin: str
     """Syllables between single spaces."""
+    kind: Kind
+    weight: float
 
 
-def grams(words: Sequence[str]) -> Iterator[str]:
-    """The 1- and 2-grams of a sequence, as tokens of the index."""
-    yield from words
-    for left, right in pairwise(words):
-        yield f"{left}_{right}"
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best match of an item."""
+
+    score: float
+    name: _Name
+    match: Match
+    wording: Wording
+
+
+def fill(connection: sqlite3.Connection, items: Iterable[tuple[int, Item]]) -> None:
+    """Write the search's tables for these items and their numbers."""
+    rows: list[tuple[int, str, str]] = []
+    for number, item in items:
+        names: dict[str, Kind] = {item.plain_name: "plain"}
+        names.setdefault(item.task_name, "official")
+        for text in item.popular_terms:
+            names.setdefault(text, "everyday")
+        if item.main_name:
+            names.setdefault(item.main_name, "main")
+        rows += [(number, kind, text) for text, kind in names.items()]
+        connection.execute(
+            "INSERT INTO sibling VALUES (?, ?, ?)", (number, family(item), handling(item))
+        )
+    reads = {text: pinyin.aligned(text) for _, _, text in rows}
+    counts: dict[tuple[str, str], int] = {}
+    for _, _, text in rows:
+        read = reads[text]
+        for column, place in (("chars", 0), ("pinyin", 1)):
+            for gram in set(grams([unit[place] for unit in read])):
+                counts[column, gram] = counts.get((column, gram), 0) + 1
+    weights = {
+        text: ranking.name_weight(read, len(rows), lambda column, gram: counts[column, gram])
+        for text, read in reads.items()
+    }
+    for names_id, (number, kind, text) in enumerate(rows, start=1):
+        read = reads[text]
+        units, syllables = [unit for unit, _ in read], [syllable for _, syllable in read]
+        connection.execute(
+            "INSERT INTO name VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(names_id, number, kind, text, pinyin.initials(text)),
+                *(" ".join(syllables), round(weights[text], 3)),
+            ),
+        )
+        connection.execute(
+            "INSERT INTO gram (rowid, chars, pinyin) VALUES (?, ?, ?)",
+            (names_id, " ".join(grams(units)), " ".join(grams(syllables))),
+        )
+    connection.execute("INSERT INTO gram (gram) VALUES ('optimize')")
+
+
+def handling(item: Item) -> str:
+    """Which of its siblings an item is, also where only its name tells."""
+    return item.handling if item.handling != "other" else thesaurus.handling_of(item.task_name)
+
+
+def family(item: Item) -> str:
+    """What siblings have in common: the main item, else the name without what tells them apart."""
+    return item.main_code or item.main_name or _stem(item.task_name)
+
+
+def _stem(name: str) -> str:
+    bare = re.sub(r"[(（\[].*", "", pinyin.normal(name)) or name
+    read = tuple((unit, unit) for unit in pinyin.units(bare))
+    told = {p for found in thesaurus.handlings_in(read) for p in range(found.start, found.end)}
+    return "".join(unit for place, (unit, _) in enumerate(read) if place not in told) or name
 
 
 class SearchIndex:
-    """Search over the tables `item`, `name` and `gram` of a snapshot."""
+    """Search over the tables `item`, `name`, `sibling` and `gram` of a snapshot."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._frequencies: dict[tuple[str, str], int] = {}
+        self._vocabulary = False
 
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items, best first. Any text is a query; one without sense finds nothing."""
-        asked = pinyin.normal(query[:LONGEST_QUERY])
+        asked = pinyin.normal(query.strip()[:LONGEST_QUERY])
         words = pinyin.units(asked)
         if not words or limit < 1:
             return []
         if all(word.isascii() for word in words):
             found = self._by_letters("".join(words))
         else:
-            found = self._by_han(strip_fillers(asked))
+            found = [
+                (item, best.score, best.name.text)
+                for item, best in self._by_han(thesaurus.read(asked))
+            ]
         return [self._hit(*match) for match in found[:limit]]
 
     def warm(self) -> None:
         """Do now what the first query would wait for."""
         pinyin.warm()
-        self.search("字")
+        thesaurus.warm()
+        self.search("办身份证")
         self.search("a")
-        _ = self._common
 
     def _by_letters(self, letters: str) -> list[tuple[int, float, str]]:
         best: dict[int, tuple[float, str]] = {}
@@ -101,56 +192,95 @@ class SearchIndex:
                 best[name.item] = score, name.text
         if best:
             return _ranked(best)
-        syllables = _segment(letters, self._syllables)
+        spoken = _segment(letters, self._syllables)
+        if len(spoken) < 2:
+            return []
+        asked = Asked("", (), (), "")
+        wording = Wording(tuple((one, one) for one in spoken), (1.0,) * len(spoken))
         return [
-            (item, score * _SEGMENTED, text)
-            for item, score, text in self._fused([self._match("pinyin", syllables)], syllables)
+            (item, one.score * _SEGMENTED, one.name.text)
+            for item, one in self._compared([(wording, self._query(wording))], asked)
+            if one.match.of_query > _MOST
         ]
 
-    def _by_han(self, asked: str) -> list[tuple[int, float, str]]:
-        words = pinyin.units(asked)
-        syllables = pinyin.syllables(asked)
-        columns = [self._match("chars", words), self._match("pinyin", syllables)]
-        fused = self._fused(columns, syllables)
-        if any(word.isascii() for word in words):
-            exact = self._by_letters("".join(syllables)) if syllables else []
-            seen = {item for item, _, _ in exact}
-            fused = exact + [match for match in fused if match[0] not in seen]
-        return fused
+    def _by_han(self, asked: Asked) -> list[tuple[int, _Best]]:
+        queries = [
+            (wording, self._query(wording)) for wording in asked.wordings if wording.read
+        ]
+        return self._compared(queries, asked)
 
-    def _match(self, column: str, words: Sequence[str]) -> list[_Name]:
-        """Names that share a gram, best first."""
-        tokens = list(dict.fromkeys(grams(words)))
-        if not tokens:
+    def _query(self, wording: Wording) -> Query:
+        return ranking.query(wording.read, wording.parts, len(self._names), self._frequency)
+
+    def _compared(
+        self, queries: Iterable[tuple[Wording, Query]], asked: Asked
+    ) -> list[tuple[int, _Best]]:
+        best: dict[int, _Best] = {}
+        for wording, query in queries:
+            for name in self._candidates(query, heard=not wording.said):
+                match = ranking.compare(query, _name_grams(name.text, name.pinyin, name.weight))
+                score = match.score * (_REPLACED if wording.said else 1.0)
+                known = best.get(name.item)
+                if known is None or score > known.score:
+                    best[name.item] = _Best(score, name, match, wording)
+        return sorted(best.items(), key=lambda one: (-self._placed(*one, asked), one[0]))
+
+    def _placed(self, item: int, best: _Best, asked: Asked) -> float:
+        handling = self._siblings[item][1]
+        if not asked.handlings:
+            return best.score + (_NEW_FIRST if handling == "new" else 0.0)
+        if handling in asked.handlings:
+            return best.score + _SAME_HANDLING
+        return best.score + (_OTHER_HANDLING if handling else 0.0)
+
+    def _candidates(self, query: Query, *, heard: bool) -> Iterable[_Name]:
+        """Names worth a comparison; by sound only where the words are the citizen's own."""
+        found: dict[int, None] = {}
+        for column in ("chars", "pinyin") if heard else ("chars",):
+            tokens = {
+                (term.chars if column == "chars" else term.syllables): None for term in query.terms
+            }
+            for rowid in self._match(column, tokens):
+                found.setdefault(rowid)
+        return [self._names[rowid - 1] for rowid in found]
+
+    def _match(self, column: str, tokens: Iterable[str]) -> list[int]:
+        """Names that share a gram, best first; the rarest grams that make up the allowed rows."""
+        known = sorted(
+            (count, token) for token in tokens if (count := self._frequency(column, token))
+        )
+        chosen, rows = [], 0
+        for count, token in known:
+            if len(chosen) >= _FEWEST_TOKENS and rows + count > _ROWS:
+                break
+            chosen.append(token)
+            rows += count
+        if not chosen:
             return []
-        if len(words) >= _LONG_QUERY:
-            tokens = [token for token in tokens if token not in self._common] or tokens
         # Tokens hold only letters, digits, Han characters and `_`: nothing to escape.
-        any_of = " OR ".join(f'"{token}"' for token in tokens)
-        rows = self._connection.execute(
+        any_of = " OR ".join(f'"{token}"' for token in chosen)
+        found = self._connection.execute(
             "SELECT rowid FROM gram WHERE gram MATCH ? ORDER BY rank, rowid LIMIT ?",
             (f"{column} : ({any_of})", _CANDIDATES),
         )
-        return [self._names[rowid - 1] for (rowid,) in rows]
+        return [rowid for (rowid,) in found]
 
-    def _fused(
-        self, columns: Iterable[list[_Name]], syllables: Sequence[str]
-    ) -> list[tuple[int, float, str]]:
-        """Reciprocal rank fusion over items; names that share too little are left out."""
-        columns = list(columns)
-        scores: dict[int, tuple[float, str]] = {}
-        for names in columns:
-            ranked: dict[int, str] = {}
-            for name in names:
-                if _shares_enough(name, syllables):
-                    ranked.setdefault(name.item, name.text)
-            for rank, (item, text) in enumerate(ranked.items(), start=1):
-                score, first = scores.get(item, (0.0, text))
-                scores[item] = score + (RRF_K + 1) / (RRF_K + rank) / len(columns), first
-        return sorted(
-            ((item, score, text) for item, (score, text) in scores.items()),
-            key=lambda match: -match[1],
-        )
+    def _frequency(self, column: str, gram: str) -> int:
+        key = column, gram
+        known = self._frequencies.get(key)
+        if known is None:
+            if not self._vocabulary:
+                self._connection.execute(
+                    "CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab (main, gram, col)"
+                )
+                self._vocabulary = True
+            row = self._connection.execute(
+                "SELECT doc FROM temp.vocabulary WHERE term = ? AND col = ?", (gram, column)
+            ).fetchone()
+            if len(self._frequencies) >= _FREQUENCIES_KEPT:
+                self._frequencies.clear()
+            known = self._frequencies[key] = 0 if row is None else int(row[0])
+        return known
 
     def _hit(self, item: int, score: float, matched: str) -> Hit:
         code, plain_name, task_name = self._connection.execute(
@@ -160,7 +290,9 @@ class SearchIndex:
 
     @cached_property
     def _names(self) -> list[_Name]:
-        rows = self._connection.execute("SELECT item, text, initials, pinyin FROM name ORDER BY id")
+        rows = self._connection.execute(
+            "SELECT item, text, initials, pinyin, kind, weight FROM name ORDER BY id"
+        )
         return [_Name(*row) for row in rows]
 
     @cached_property
@@ -178,32 +310,14 @@ class SearchIndex:
         return list(accumulate(lengths, initial=0))[:-1]
 
     @cached_property
-    def _common(self) -> frozenset[str]:
-        """Single characters and syllables of so many names that they cost much and tell little."""
-        counts: Counter[str] = Counter()
-        for name in self._names:
-            counts.update({*pinyin.units(name.text), *name.pinyin.split()})
-        most = max(_COMMON_FROM, len(self._names) * _COMMON_SHARE)
-        return frozenset(token for token, count in counts.items() if count > most)
+    def _siblings(self) -> dict[int, tuple[str, str]]:
+        """Family and handling of each item."""
+        rows = self._connection.execute("SELECT item, family, handling FROM sibling")
+        return {item: (family, handling) for item, family, handling in rows}
 
     @cached_property
     def _syllables(self) -> frozenset[str]:
         return frozenset(self._lines.split())
-
-
-def strip_fillers(text: str) -> str:
-    """`我要咋个办居住证` → `居住证`. May leave nothing."""
-    return _fillers().sub(lambda found: found["keep"] or "", text)
-
-
-@cache
-def _fillers() -> re.Pattern[str]:
-    table: dict[str, list[str]] = tomllib.loads(
-        resources.files("hallkit.lexicon").joinpath("fillers.toml").read_text(encoding="utf-8")
-    )
-    keep = table.pop("keep")
-    longest_first = sorted({word for words in table.values() for word in words}, key=len)[::-1]
-    return re.compile(f"(?P<keep>{'|'.join(keep)})|{'|'.join(longest_first)}")
 
 
 def _ranked(best: dict[int, tuple[float, str]]) -> list[tuple[int, float, str]]:
@@ -222,13 +336,9 @@ def _letters_pattern(letters: str) -> re.Pattern[str]:
     return re.compile(" " + "(?:[a-z0-9]* )?".join(letters))
 
 
-def _shares_enough(name: _Name, syllables: Sequence[str]) -> bool:
-    """A pair of syllables in a row, or more than half of all: one chance character is no match."""
-    line = f" {name.pinyin} "
-    if any(f" {a} {b} " in line for a, b in pairwise(syllables)):
-        return True
-    shared = sum(f" {syllable} " in line for syllable in syllables)
-    return shared * 2 > len(syllables)
+@lru_cache(maxsize=1024)
+def _name_grams(text: str, syllables: str, weight: float) -> ranking.NameGrams:
+    return ranking.name_grams(text, syllables, weight)
 
 
 def _segment(letters: str, known: frozenset[str]) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ import binascii
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -20,39 +20,46 @@ from urllib.parse import quote
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from hallkit.catalogue.search import Hit, SearchIndex, grams
+from hallkit.catalogue import search
+from hallkit.catalogue.search import Hit, SearchIndex
 from hallkit.errors import TrustError
-from hallkit.lexicon import pinyin
+from hallkit.model.bundle import Bundle
+from hallkit.model.content import Content
+from hallkit.model.form import FormDefinition
+from hallkit.model.hall_map import HallMap
 from hallkit.model.item import Item
-from hallkit.wire.affairs_api import CatalogueManifest
+from hallkit.model.rules import RulePack
+from hallkit.wire.affairs_api import CatalogueDelta, CatalogueManifest
 
-FORMAT = "1"
+FORMAT = "2"
 """Layout of the tables. A machine refuses a snapshot of another layout."""
+
+_HALL = "hall"
+"""Code of the one map."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE item (
-    id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE,
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, code TEXT NOT NULL UNIQUE,
     plain_name TEXT NOT NULL, task_name TEXT NOT NULL, json TEXT NOT NULL
 );
-CREATE TABLE name (
-    id INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES item,
-    text TEXT NOT NULL, initials TEXT NOT NULL, pinyin TEXT NOT NULL
-);
-CREATE VIRTUAL TABLE gram USING fts5 (chars, pinyin, content='', tokenize="ascii tokenchars '_'");
+CREATE TABLE part (
+    kind TEXT NOT NULL, code TEXT NOT NULL, place INTEGER NOT NULL, json TEXT NOT NULL,
+    PRIMARY KEY (kind, code)
+) WITHOUT ROWID;
 """
 
 
-def build(items: Iterable[Item], path: Path, *, version: str) -> None:
-    """Write the snapshot of these items, in their order. Replaces the file at once or not at all.
+def build(content: Content, path: Path, *, version: str) -> None:
+    """Write the snapshot of this content, in its order. Replaces the file at once or not at all.
 
-    `ValueError` if two items share a code.
+    `ValueError` if two items or bundles share a code, or two forms, or two rule packs.
     """
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-            _fill(connection, items, version)
+            _fill(connection, content, version)
         with fresh.open("rb") as written:
             os.fsync(written.fileno())
         fresh.replace(path)
@@ -60,19 +67,40 @@ def build(items: Iterable[Item], path: Path, *, version: str) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def sign(path: Path, private_key: Ed25519PrivateKey) -> CatalogueManifest:
+def sign(
+    path: Path,
+    private_key: Ed25519PrivateKey,
+    *,
+    sequence: int = 0,
+    deltas: tuple[CatalogueDelta, ...] = (),
+) -> CatalogueManifest:
     """The manifest that lets a machine trust this file."""
     content = path.read_bytes()
     with closing(_read_only(path)) as connection:
         version = _meta(connection, "version")
-    sha256 = hashlib.sha256(content).hexdigest()
-    signature = private_key.sign(_signed_text(version, len(content), sha256))
-    return CatalogueManifest(
+    unsigned = CatalogueManifest(
         version=version,
+        sequence=sequence,
         size=len(content),
-        sha256=sha256,
-        signature=base64.b64encode(signature).decode(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        deltas=deltas,
+        signature="",
     )
+    signature = base64.b64encode(private_key.sign(unsigned.signed_text)).decode()
+    return unsigned.model_copy(update={"signature": signature})
+
+
+def verify_manifest(manifest: CatalogueManifest, keys: Collection[Ed25519PublicKey]) -> None:
+    """`TrustError` unless one of the keys signed it."""
+    try:
+        signature = base64.b64decode(manifest.signature, validate=True)
+    except (binascii.Error, ValueError):
+        signature = b""
+    for key in keys:
+        with suppress(InvalidSignature):
+            key.verify(signature, manifest.signed_text)
+            return
+    raise TrustError("the catalogue's manifest is not signed by the hall")
 
 
 class Catalogue:
@@ -84,9 +112,15 @@ class Catalogue:
         self.version = _meta(connection, "version")
 
     @classmethod
-    def open(cls, path: Path, manifest: CatalogueManifest, public_key: Ed25519PublicKey) -> Self:
-        """The snapshot, if signature, size, digest, version and layout hold; else `TrustError`."""
-        _verify(path, manifest, public_key)
+    def open(
+        cls, path: Path, manifest: CatalogueManifest, keys: Collection[Ed25519PublicKey]
+    ) -> Self:
+        """The snapshot, if signature, size, digest, version and layout hold; else `TrustError`.
+
+        `keys` are the signers that this machine trusts.
+        """
+        verify_manifest(manifest, keys)
+        _verify_file(path, manifest)
         catalogue = cls.unverified(path)
         if catalogue.version != manifest.version:
             catalogue.close()
@@ -110,21 +144,55 @@ class Catalogue:
         return cls(connection)
 
     @classmethod
-    def in_memory(cls, items: Iterable[Item], *, version: str = "unsigned") -> Self:
-        """A catalogue of these items for tests and tools, without file or signature."""
+    def in_memory(cls, items: Iterable[Item] | Content, *, version: str = "unsigned") -> Self:
+        """A catalogue of these for tests and tools, without file or signature."""
+        content = items if isinstance(items, Content) else Content(items=tuple(items))
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        _fill(connection, items, version)
+        _fill(connection, content, version)
         return cls(connection)
 
     def item(self, code: str) -> Item | None:
         """The item of this code, or None."""
-        row = self._connection.execute("SELECT json FROM item WHERE code = ?", (code,)).fetchone()
-        return None if row is None else Item.model_validate_json(row[0])
+        text = self._entry("item", code)
+        return None if text is None else Item.model_validate_json(text)
 
     def items(self) -> list[Item]:
         """Every item, in the order of the catalogue."""
-        rows = self._connection.execute("SELECT json FROM item ORDER BY id")
-        return [Item.model_validate_json(text) for (text,) in rows]
+        return [Item.model_validate_json(text) for text in self._entries("item")]
+
+    def bundle(self, code: str) -> Bundle | None:
+        """The bundle of this code, or None."""
+        text = self._entry("bundle", code)
+        return None if text is None else Bundle.model_validate_json(text)
+
+    def bundles(self) -> list[Bundle]:
+        """Every bundle, in the order of the catalogue."""
+        return [Bundle.model_validate_json(text) for text in self._entries("bundle")]
+
+    def form(self, code: str) -> FormDefinition | None:
+        """The form definition of this code, or None."""
+        text = self._part("form", code)
+        return None if text is None else FormDefinition.model_validate_json(text)
+
+    def rule_pack(self, code: str) -> RulePack | None:
+        """The rule pack of this code, or None."""
+        text = self._part("rule_pack", code)
+        return None if text is None else RulePack.model_validate_json(text)
+
+    def hall_map(self) -> HallMap | None:
+        """The map of the hall, or None if this catalogue has none."""
+        text = self._part("hall_map", _HALL)
+        return None if text is None else HallMap.model_validate_json(text)
+
+    def content(self) -> Content:
+        """All of it, as it was built."""
+        return Content(
+            items=tuple(self.items()),
+            bundles=tuple(self.bundles()),
+            forms=tuple(map(FormDefinition.model_validate_json, self._parts("form"))),
+            rule_packs=tuple(map(RulePack.model_validate_json, self._parts("rule_pack"))),
+            hall_map=self.hall_map(),
+        )
 
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items for what somebody typed or said, best first."""
@@ -137,6 +205,28 @@ class Catalogue:
     def close(self) -> None:
         self._connection.close()
 
+    def _entry(self, kind: str, code: str) -> str | None:
+        row = self._connection.execute(
+            "SELECT json FROM item WHERE kind = ? AND code = ?", (kind, code)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def _entries(self, kind: str) -> Iterator[str]:
+        rows = self._connection.execute("SELECT json FROM item WHERE kind = ? ORDER BY id", (kind,))
+        return (text for (text,) in rows)
+
+    def _part(self, kind: str, code: str) -> str | None:
+        row = self._connection.execute(
+            "SELECT json FROM part WHERE kind = ? AND code = ?", (kind, code)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def _parts(self, kind: str) -> Iterator[str]:
+        rows = self._connection.execute(
+            "SELECT json FROM part WHERE kind = ? ORDER BY place", (kind,)
+        )
+        return (text for (text,) in rows)
+
     def __enter__(self) -> Self:
         return self
 
@@ -144,42 +234,60 @@ class Catalogue:
         self.close()
 
 
-def _fill(connection: sqlite3.Connection, items: Iterable[Item], version: str) -> None:
+def _fill(connection: sqlite3.Connection, content: Content, version: str) -> None:
     connection.execute("PRAGMA page_size = 4096")
     connection.execute("PRAGMA journal_mode = OFF")
-    connection.executescript(f"BEGIN; {_SCHEMA}")
+    connection.executescript(f"BEGIN; {_SCHEMA} {search.SCHEMA}")
     connection.executemany(
         "INSERT INTO meta VALUES (?, ?)", [("format", FORMAT), ("version", version)]
     )
-    names = 0
-    for number, item in enumerate(items, start=1):
+    for kind, code, place, text in _parts_of(content):
+        try:
+            connection.execute("INSERT INTO part VALUES (?, ?, ?, ?)", (kind, code, place, text))
+        except sqlite3.IntegrityError:
+            raise ValueError(f"two of kind {kind} have the code {code!r}") from None
+    entries = [("item", item, item.model_dump_json()) for item in content.items]
+    entries += [("bundle", _named(bundle), bundle.model_dump_json()) for bundle in content.bundles]
+    for number, (kind, named, text) in enumerate(entries, start=1):
+        code = named.catalog_code
         try:
             connection.execute(
-                "INSERT INTO item VALUES (?, ?, ?, ?, ?)",
-                (
-                    number,
-                    item.catalog_code,
-                    item.plain_name,
-                    item.task_name,
-                    item.model_dump_json(),
-                ),
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?)",
+                (number, kind, code, named.plain_name, named.task_name, text),
             )
         except sqlite3.IntegrityError:
-            raise ValueError(f"two items have the code {item.catalog_code!r}") from None
-        for text in dict.fromkeys((item.plain_name, item.task_name, *item.popular_terms)):
-            names += 1
-            syllables = pinyin.syllables(text)
-            connection.execute(
-                "INSERT INTO name VALUES (?, ?, ?, ?, ?)",
-                (names, number, text, pinyin.initials(text), " ".join(syllables)),
-            )
-            connection.execute(
-                "INSERT INTO gram (rowid, chars, pinyin) VALUES (?, ?, ?)",
-                (names, " ".join(grams(pinyin.units(text))), " ".join(grams(syllables))),
-            )
-    connection.execute("INSERT INTO gram (gram) VALUES ('optimize')")
+            raise ValueError(f"two items have the code {code!r}") from None
+    search.fill(connection, [(number, named) for number, (_, named, _) in enumerate(entries, 1)])
     connection.execute("COMMIT")
     connection.execute("VACUUM")
+
+
+def _named(bundle: Bundle) -> Item:
+    """A bundle as the search sees it."""
+    return Item(
+        catalog_code=bundle.code,
+        task_name=bundle.name,
+        plain_name=bundle.plain_name,
+        popular_terms=bundle.popular_terms,
+        dept_name=bundle.lead_dept,
+        theme=bundle.theme,
+        class_flag="bundle",
+        service=bundle.service,
+        transact_addr=bundle.transact_addr,
+        materials=(),
+        base_materials=(),
+        steps=(),
+    )
+
+
+def _parts_of(content: Content) -> Iterator[tuple[str, str, int, str]]:
+    """Kind, code, place in its order, JSON."""
+    for place, form in enumerate(content.forms):
+        yield "form", form.code, place, form.model_dump_json()
+    for place, pack in enumerate(content.rule_packs):
+        yield "rule_pack", pack.code, place, pack.model_dump_json()
+    if content.hall_map is not None:
+        yield "hall_map", _HALL, 0, content.hall_map.model_dump_json()
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -193,16 +301,7 @@ def _meta(connection: sqlite3.Connection, key: str) -> str:
     return "" if row is None else str(row[0])
 
 
-def _signed_text(version: str, size: int, sha256: str) -> bytes:
-    return f"{version}\n{size}\n{sha256}".encode()
-
-
-def _verify(path: Path, manifest: CatalogueManifest, public_key: Ed25519PublicKey) -> None:
-    try:
-        signature = base64.b64decode(manifest.signature, validate=True)
-        public_key.verify(signature, _signed_text(manifest.version, manifest.size, manifest.sha256))
-    except (InvalidSignature, binascii.Error, ValueError) as exc:
-        raise TrustError("the catalogue's manifest is not signed by the hall") from exc
+def _verify_file(path: Path, manifest: CatalogueManifest) -> None:
     try:
         content = path.read_bytes()
     except OSError as exc:

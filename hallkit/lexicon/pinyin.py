@@ -11,7 +11,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af"
@@ -49,6 +49,7 @@ def aligned(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1024)
 def fuzzy(syllable: str) -> str:
     """One form for syllables that many here say alike: zh=z, ch=c, sh=s, n=l, -ng=-n, hu=fu, hua=fa."""
     plain = _ALIKE_BEGINNING.sub(lambda found: _ALIKE[found[0]], syllable)

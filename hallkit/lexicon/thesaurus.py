@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
@@ -24,13 +24,19 @@ _HEARD_FROM, _HALF_HEARD_FROM = 3, 2
 """Characters from which syllables alone, or with one right character, are enough."""
 
 T = TypeVar("T")
+Units = tuple[tuple[str, str], ...]
+"""A text as `pinyin.aligned` reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
     """One way to word what was asked."""
 
-    text: str
+    read: tuple[tuple[str, str], ...]
+    """Units and their syllables, as `pinyin.aligned` gives them."""
+    parts: tuple[float, ...]
+    """What each unit counts: official words that stand for a short everyday one count less, so
+    that together they weigh what was said."""
     said: str = ""
     """The everyday words that were replaced; empty for the query's own wording."""
     meant: str = ""
@@ -50,6 +56,17 @@ class Asked:
     """The topic that is no hall's business (`elsewhere.toml`), or empty."""
 
 
+@dataclass(frozen=True)
+class Meant:
+    """Official words; they are read when first needed."""
+
+    text: str
+
+    @cached_property
+    def read(self) -> Units:
+        return pinyin.aligned(self.text)
+
+
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
     """A phrase within a text, from `start` to `end`."""
@@ -63,8 +80,9 @@ class Found(Generic[T]):
 class Phrases(Generic[T]):
     """Finds phrases in a text, the longest at each place; by characters, then by syllables."""
 
-    def __init__(self, values: Mapping[str, T]) -> None:
+    def __init__(self, values: Mapping[str, T], *, by_sound: bool = True) -> None:
         self._values = dict(values)
+        self._by_sound = by_sound
         self._longest = max(map(len, self._values), default=0)
         self._heard: dict[tuple[str, ...], list[str]] | None = None
 
@@ -91,7 +109,7 @@ class Phrases(Generic[T]):
         return None
 
     def _sounding_like(self, part: Sequence[tuple[str, str]]) -> str | None:
-        if len(part) < _HALF_HEARD_FROM:
+        if not self._by_sound or len(part) < _HALF_HEARD_FROM:
             return None
         if self._heard is None:
             self._heard = {}
@@ -121,7 +139,7 @@ def read(text: str) -> Asked:
 
 def handlings_in(read_text: Sequence[tuple[str, str]]) -> list[Found[str]]:
     """The words that tell 新办, 变更, 延续, 补办, 注销 and 查询 apart, where they stand."""
-    return _handlings().find(read_text)
+    return [match for match in _handlings().find(read_text) if match.value != "none"]
 
 
 def handling_of(name: str) -> str:
@@ -140,37 +158,38 @@ def warm() -> None:
     read("办身份证")
 
 
-def _wordings(units: Sequence[tuple[str, str]]) -> Iterable[Wording]:
-    text = _joined(units)
-    yield Wording(text)
+def _wordings(units: Units) -> Iterator[Wording]:
+    yield Wording(units, (1.0,) * len(units))
     found = _thesaurus().find(units)
-    told = {text}
-    ways = [
-        [(match, target)] for match in found for target in match.value
-    ]
+    ways = [[(match, meant)] for match in found for meant in match.value]
     if len(found) > 1:
         ways.insert(0, [(match, match.value[0]) for match in found])
+    told = {units}
     for way in ways:
-        worded = _replaced(units, way)
-        if worded not in told:
-            told.add(worded)
-            yield Wording(
-                worded,
-                "、".join(match.phrase for match, _ in way),
-                "、".join(target for _, target in way),
-            )
+        wording = _replaced(units, way)
+        if wording.read not in told:
+            told.add(wording.read)
+            yield wording
         if len(told) >= MOST_WORDINGS:
             return
 
 
-def _replaced(
-    units: Sequence[tuple[str, str]], way: Sequence[tuple[Found[tuple[str, ...]], str]]
-) -> str:
-    parts, place = [], 0
-    for match, target in way:
-        parts += [_joined(units[place : match.start]), target]
+def _replaced(units: Units, way: Sequence[tuple[Found[tuple[Meant, ...]], Meant]]) -> Wording:
+    read: list[tuple[str, str]] = []
+    parts: list[float] = []
+    place = 0
+    for match, meant in way:
+        said = match.end - match.start
+        read += [*units[place : match.start], *meant.read]
+        parts += [1.0] * (match.start - place)
+        parts += [min(1.0, (said + 1) / (len(meant.read) + 1))] * len(meant.read)
         place = match.end
-    return " ".join(filter(None, [*parts, _joined(units[place:])]))
+    return Wording(
+        (*read, *units[place:]),
+        (*parts, *(1.0,) * (len(units) - place)),
+        "、".join(match.phrase for match, _ in way),
+        "、".join(meant.text for _, meant in way),
+    )
 
 
 def _without(
@@ -216,7 +235,7 @@ def _fillers() -> Phrases[str]:
 
 @cache
 def _kept() -> Phrases[str]:
-    return _phrases({"keep": _load("fillers")["keep"]}, str)
+    return Phrases(dict.fromkeys(_load("fillers")["keep"], ""), by_sound=False)
 
 
 @cache
@@ -235,11 +254,11 @@ def _elsewhere() -> Phrases[str]:
 
 
 @cache
-def _thesaurus() -> Phrases[tuple[str, ...]]:
+def _thesaurus() -> Phrases[tuple[Meant, ...]]:
     return Phrases(
         {
-            said: (meant,) if isinstance(meant, str) else tuple(meant)
+            said: tuple(map(Meant, words))
             for table in _load("thesaurus").values()
-            for said, meant in table.items()
+            for said, words in table.items()
         }
     )
