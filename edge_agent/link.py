@@ -1,9 +1,15 @@
-"""The machine on the broker: presence, inventory, and the outbox's ordered stream of reports."""
+"""The machine on the broker: presence, inventory, and the outbox's ordered streams of reports.
+
+What a connection finds older than a minute is backlog; what is younger is live and goes first, so
+that a machine that was away for a week says its present state before its past. Each of the two
+keeps its order. Nobody waits for the broker's PUBACK: the hub's credit bounds what is on the way.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from hallkit import __version__
@@ -33,6 +39,13 @@ REFUSED_PAUSE_LIMIT_S = 30.0
 STORE_RETRY_S = 1.0
 """After the disk refused."""
 
+FORGET_EVERY_S = 0.05
+"""Acknowledged rows are deleted together: each deletion is a wait for the disk."""
+
+GATHER_S = 0.02
+"""From one look into the outbox to the next; what is added meanwhile is sent together. A row after
+a pause does not wait."""
+
 HISTORICAL_AFTER_MS = 60_000
 
 
@@ -44,6 +57,25 @@ class Broker(Protocol):
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None: ...
 
     async def subscribe(self, *filters: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A report on the way."""
+
+    ordinal: int
+    first: int
+    """The lowest number that it said the machine keeps."""
+
+
+@dataclass(slots=True)
+class _Cursors:
+    """How far the outbox was sent: the backlog before an ordinal, the live rows from it on."""
+
+    live_from: int
+    live: int
+    backlog: int = 0
+    has_backlog: bool = True
 
 
 class DeviceLink:
@@ -69,9 +101,19 @@ class DeviceLink:
         self._resend_after_s = resend_after_s
         self._epoch = 0
         self._credit = CREDIT_AT_START
-        self._sent_upto = 0
-        self._on_the_way: set[tuple[str, int]] = set()
-        """Boot and number of what was sent and not acknowledged."""
+        self._cursors: _Cursors | None = None
+        """None: begin again with the oldest."""
+        self._on_the_way: dict[tuple[str, int], _Sent] = {}
+        """By boot and number: what was sent and not acknowledged."""
+        self._settled: dict[str, int] = {}
+        """By boot: up to where the hub has acknowledged."""
+        self._to_forget: dict[str, int] = {}
+        """By boot: up to where acknowledged rows are still to be deleted."""
+        self._can_forget = asyncio.Event()
+        self._just_settled: set[str] = set()
+        """Boots of which it acknowledged something since the sender last looked."""
+        self._failed: list[tuple[Row, LinkError]] = []
+        """What could not be published in this round."""
         self._quiet_since_s = 0.0
         """When the hub last acknowledged something, or the first was sent that it owes us."""
         self._round = 0
@@ -124,7 +166,7 @@ class DeviceLink:
             if topic == hub_state(self._topics.site):
                 self._hub_is(HubState.from_bytes(payload, limit=PAYLOAD_LIMIT))
             elif topic == self._topics.ack:
-                await self._acknowledged(Ack.from_bytes(payload, limit=PAYLOAD_LIMIT))
+                self._acknowledged(Ack.from_bytes(payload, limit=PAYLOAD_LIMIT))
             else:
                 self.refused += 1
         except WireError as fault:
@@ -137,46 +179,163 @@ class DeviceLink:
             with self._outbox.waking():
                 self._send_again()
 
-    async def _acknowledged(self, ack: Ack) -> None:
+    def _acknowledged(self, ack: Ack) -> None:
         self._credit = min(ack.credit, CREDIT_LIMIT)
         self._quiet_since_s = self._clock.mono_s()
+        upto = max(ack.upto, self._settled.get(ack.boot, 0))
+        self._settled[ack.boot] = self._to_forget[ack.boot] = upto
+        self._can_forget.set()
         self._on_the_way = {
-            (boot, seq) for boot, seq in self._on_the_way if boot != ack.boot or seq > ack.upto
+            (boot, seq): sent
+            for (boot, seq), sent in self._on_the_way.items()
+            if boot != ack.boot or seq > ack.upto
         }
-        await self._outbox.acknowledge(ack.boot, ack.upto)
+        self._just_settled.add(ack.boot)
+        self._outbox.wake()
 
     async def run(self) -> None:
-        """Send what the outbox holds, in order, within the hub's credit, until cancelled."""
-        while True:
-            await self._link.connected.wait()
-            try:
-                sent = await self._send_some()
-            except StoreError as fault:
-                await self._wait_for_disk(fault)
-                continue
-            except LinkError as fault:
-                await self._pause_after(fault)
-                continue
-            self._disk_refuses = False
-            if sent:
-                self._failing = False
-                self._refused_pause_s = REFUSED_PAUSE_S
-                continue
-            await self._outbox.wait_for_change(timeout_s=self._patience_s())
-            if self._on_the_way and self._patience_s() <= 0:
-                self._log.warning("link.resend", on_the_way=len(self._on_the_way))
-                self._send_again()
+        """Send what the outbox holds within the hub's credit, until cancelled."""
+        async with asyncio.TaskGroup() as publishing:
+            publishing.create_task(self._forget(), name="acknowledged rows")
+            while True:
+                await self._link.connected.wait()
+                try:
+                    sent = await self._send_some(publishing)
+                    if self._failed:
+                        await self._go_back()
+                        continue
+                except StoreError as fault:
+                    await self._wait_for_disk(fault)
+                    continue
+                self._disk_refuses = False
+                if sent:
+                    continue
+                looked_s = self._clock.mono_s()
+                await self._outbox.wait_for_change(timeout_s=self._patience_s())
+                too_early_s = looked_s + GATHER_S - self._clock.mono_s()
+                if too_early_s > 0:
+                    await self._clock.sleep(too_early_s)
+                if self._on_the_way and self._patience_s() <= 0:
+                    self._log.warning("link.resend", on_the_way=len(self._on_the_way))
+                    self._send_again()
 
-    async def _send_some(self) -> bool:
+    async def _forget(self) -> None:
+        """Delete what the hub has acknowledged."""
+        while True:
+            await self._can_forget.wait()
+            self._can_forget.clear()
+            while self._to_forget:
+                boot, upto = next(iter(self._to_forget.items()))
+                try:
+                    await self._outbox.acknowledge(boot, upto)
+                except StoreError as fault:
+                    await self._wait_for_disk(fault)
+                    continue
+                if self._to_forget.get(boot) == upto:
+                    del self._to_forget[boot]
+            await self._clock.sleep(FORGET_EVERY_S)
+
+    async def _send_some(self, publishing: asyncio.TaskGroup) -> bool:
         """Send the next rows that the credit has room for; False if there are none."""
-        room = self._credit - len(self._on_the_way)
-        rows = await self._outbox.rows_after(self._sent_upto, limit=room) if room > 0 else []
         this_round = self._round
+        rows = [*await self._behind_gaps(), *await self._next_rows()]
         for row in rows:
-            await self._send(row)
             if self._round != this_round:
                 break  # begun again from the oldest meanwhile
+            if row.seq > self._settled.get(row.boot, 0):  # else acknowledged since it was read
+                await self._send(row, publishing)
+            if self._failed:
+                break
+            self._count_sent(row.ordinal)
         return bool(rows)
+
+    async def _next_rows(self) -> list[Row]:
+        """Live rows, then backlog, as far as the credit goes.
+
+        Live rows of a boot are acknowledged only behind its backlog: while there is one they get
+        half of the credit, so that they cannot hold it up.
+        """
+        this_round, cursors = self._round, self._cursors
+        if cursors is None:
+            now_ms = round(self._clock.mono_s() * 1000)
+            live_from = await self._outbox.live_from(now_ms - HISTORICAL_AFTER_MS)
+            cursors = _Cursors(live_from, live=live_from - 1)
+            if self._round == this_round:
+                self._cursors = cursors
+        room = self._credit - len(self._on_the_way)
+        if room <= 0:
+            return []
+        if not cursors.has_backlog:
+            return await self._outbox.rows_after(cursors.live, limit=room)
+        backlog = await self._outbox.rows_after(
+            cursors.backlog, before=cursors.live_from, limit=room
+        )
+        live_sent = sum(sent.ordinal >= cursors.live_from for sent in self._on_the_way.values())
+        cursors.has_backlog = bool(backlog) or live_sent < len(self._on_the_way)
+        for_live = self._credit // 2 - live_sent if cursors.has_backlog else room
+        live = []
+        if for_live > 0:
+            live = await self._outbox.rows_after(cursors.live, limit=min(for_live, room))
+        return [*live, *backlog[: room - len(live)]]
+
+    async def _behind_gaps(self) -> list[Row]:
+        """Rows to send once more, because their `first` ends a gap that the hub waits at.
+
+        Numbers between what it acknowledged and the lowest that is kept were dropped; what is on
+        the way was sent when something below them was still kept, and did not tell.
+        """
+        boots = sorted(self._just_settled)
+        self._just_settled.clear()
+        rows = []
+        for boot in boots:
+            lowest = min((seq for of, seq in self._on_the_way if of == boot), default=0)
+            if lowest <= self._settled.get(boot, 0) + 1:
+                continue
+            row = await self._outbox.first_of(boot, above=self._settled[boot])
+            sent = self._on_the_way.get((boot, lowest))
+            if row is not None and row.seq == lowest and sent is not None and sent.first < lowest:
+                rows.append(row)
+        return rows
+
+    def _count_sent(self, ordinal: int) -> None:
+        if self._cursors is None:
+            return
+        if ordinal >= self._cursors.live_from:
+            self._cursors.live = max(self._cursors.live, ordinal)
+        else:
+            self._cursors.backlog = max(self._cursors.backlog, ordinal)
+
+    async def _go_back(self) -> None:
+        """Take back what could not be published and what came after it, then wait a while."""
+        failed, self._failed = self._failed, []
+        for row, _ in failed:
+            self._take_back(row.ordinal)
+        others = []
+        for row, fault in failed:
+            if isinstance(fault, Rejected) and fault.problem_code == "oversized" and row.event:
+                # Too big to be told at all; its number is told without it.
+                self._log.error("link.dropped", type=row.event.type, detail=fault.detail)
+                await self._outbox.give_up(row.ordinal)
+            else:
+                others.append(fault)
+        if others:
+            await self._pause_after(others[0])
+
+    def _take_back(self, ordinal: int) -> None:
+        cursors = self._cursors
+        if cursors is None:
+            return
+        is_live = ordinal >= cursors.live_from
+        if is_live:
+            cursors.live = min(cursors.live, ordinal - 1)
+        else:
+            cursors.backlog = min(cursors.backlog, ordinal - 1)
+        cursors.has_backlog = True
+        self._on_the_way = {
+            key: sent
+            for key, sent in self._on_the_way.items()
+            if sent.ordinal < ordinal or (sent.ordinal >= cursors.live_from) != is_live
+        }
 
     async def _pause_after(self, fault: LinkError) -> None:
         if not self._failing:
@@ -203,43 +362,40 @@ class DeviceLink:
 
     def _send_again(self) -> None:
         self._round += 1
-        self._sent_upto = 0
+        self._cursors = None
         self._on_the_way.clear()
+        self._just_settled.clear()
+        self._failed.clear()
 
-    async def _send(self, row: Row) -> None:
-        this_round = self._round
-        first = await self._outbox.first_seq(row.boot)
-        if first is not None and first <= row.seq:  # else acknowledged since it was read
-            report = Report(
-                boot=row.boot,
-                seq=row.seq,
-                first=first,
-                ts=row.created_ms,
-                mono=row.mono_ms,
-                hist=self._age_ms(row) > HISTORICAL_AFTER_MS,
-                records=(row.event,) if row.event is not None else (),
-            )
-            if not self._on_the_way:
-                self._quiet_since_s = self._clock.mono_s()
-            # Before it is sent: the hub's word may be here sooner than the broker's.
-            self._on_the_way.add((row.boot, row.seq))
-            await self._publish(row, report)
-        if self._round == this_round:
-            self._sent_upto = row.ordinal
+    async def _send(self, row: Row, publishing: asyncio.TaskGroup) -> None:
+        """Hand a report to the link, without waiting for the broker's word."""
+        report = Report(
+            boot=row.boot,
+            seq=row.seq,
+            first=row.first,
+            ts=row.created_ms,
+            mono=row.mono_ms,
+            hist=self._age_ms(row) > HISTORICAL_AFTER_MS,
+            records=(row.event,) if row.event is not None else (),
+        )
+        if not self._on_the_way:
+            self._quiet_since_s = self._clock.mono_s()
+        # Before it is sent: the hub's word may be here sooner than the broker's.
+        self._on_the_way[row.boot, row.seq] = _Sent(row.ordinal, row.first)
+        publishing.create_task(self._publish(row, report.to_bytes(), self._round))
+        # A task's first step hands the packet over, or refuses it: so they leave in order.
+        await asyncio.sleep(0)
 
-    async def _publish(self, row: Row, report: Report) -> None:
-        """Publish a report; without its record if that is too big to be told at all."""
+    async def _publish(self, row: Row, payload: bytes, this_round: int) -> None:
         try:
-            await self._link.publish(self._topics.report, report.to_bytes())
-        except Rejected as refusal:
-            self._on_the_way.discard((row.boot, row.seq))
-            if refusal.problem_code != "oversized" or row.event is None:
-                raise
-            self._log.error("link.dropped", type=row.event.type, detail=refusal.detail)
-            await self._outbox.give_up(row.ordinal)
-            self._on_the_way.add((row.boot, row.seq))
-            empty = report.model_copy(update={"records": ()})
-            await self._link.publish(self._topics.report, empty.to_bytes())
+            await self._link.publish(self._topics.report, payload)
+        except LinkError as fault:
+            if self._round == this_round:
+                self._failed.append((row, fault))
+                self._outbox.wake()
+        else:
+            self._failing = False
+            self._refused_pause_s = REFUSED_PAUSE_S
 
     def _age_ms(self, row: Row) -> int:
         """How long ago it was written; of this boot the wall clock, which may jump, isn't asked."""

@@ -17,11 +17,15 @@ from ops.effects import Settled, settle
 from ops.inbound import NOBODY, Heard, Refused, receive
 from ops.store import Store
 
-CREDIT = 50
+CREDIT = 100
 """Reports that a machine may have on the way."""
 
 BATCH_LIMIT = 200
 """Messages in one transaction: one wait for the disk serves them all."""
+
+GATHER_S = 0.02
+"""From the end of one transaction to the next; what comes meanwhile shares the next one. A message
+after a pause does not wait."""
 
 QUEUE_LIMIT = 2_000
 """Messages that wait for a transaction; beyond it the link's inbox takes over."""
@@ -73,8 +77,12 @@ class Ingest:
 
     async def run(self) -> None:
         """Settle until cancelled. What cannot be kept now is kept later; nothing is skipped."""
+        ended_s = -GATHER_S
         while True:
             batch = [await self._queue.get()]
+            too_early_s = ended_s + GATHER_S - self._clock.mono_s()
+            if too_early_s > 0 and self._queue.qsize() < BATCH_LIMIT:
+                await self._clock.sleep(too_early_s)
             while len(batch) < BATCH_LIMIT and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             for settled in await self._kept(batch):
@@ -87,6 +95,7 @@ class Ingest:
                     )
                 )
             self._on_change()
+            ended_s = self._clock.mono_s()
 
     def _tell_refused(self, settled: Settled) -> None:
         """Log the first of its kind; the counters have them all."""

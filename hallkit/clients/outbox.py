@@ -15,10 +15,22 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hallkit.runtime.journal import Journal
-from hallkit.wire.events import CloudEvent, Health, VisitEnded, VisitStarted
+from hallkit.wire.events import (
+    CloudEvent,
+    DeviceStateChanged,
+    Health,
+    VisitEnded,
+    VisitStarted,
+)
 
 ROWS_LIMIT = 50_000
 """About a week of a busy machine cut off; beyond it the cheapest class is thinned and counted."""
+
+AGE_LIMIT_MS = 30 * 24 * 3_600_000
+"""What is older tells nobody anything any more; it is dropped and counted, unless promised."""
+
+AGE_LOOK_MS = 3_600_000
+"""How often old rows are looked for: it reads all of them."""
 
 KNOWN_IDS_KEPT = 5_000
 """How many event ids are remembered, so that a caller who asks twice is told once."""
@@ -40,13 +52,17 @@ class Worth(IntEnum):
     HEALTH = 0
     BUSINESS = 1
     DEVICE = 2
+    PROMISED = 3
+    """Somebody was told that it is done: a ticket. Never dropped, whatever the limits say."""
 
 
-_WORTH = {
+WORTH = {
     Health.EVENT_TYPE: Worth.HEALTH,
     VisitStarted.EVENT_TYPE: Worth.BUSINESS,
     VisitEnded.EVENT_TYPE: Worth.BUSINESS,
+    DeviceStateChanged.EVENT_TYPE: Worth.DEVICE,
 }
+"""What may be dropped; every other type is promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,8 @@ class Row:
     ordinal: int
     boot: str
     seq: int
+    first: int
+    """Lowest number of its boot that was kept when this was read."""
     created_ms: int
     mono_ms: int
     event: CloudEvent | None
@@ -65,10 +83,19 @@ class Row:
 class Outbox:
     """The rows of one machine in its journal, whose schema includes `SCHEMA`."""
 
-    def __init__(self, journal: Journal, *, boot: str, rows_limit: int = ROWS_LIMIT) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        boot: str,
+        rows_limit: int = ROWS_LIMIT,
+        age_limit_ms: int = AGE_LIMIT_MS,
+    ) -> None:
         self._journal = journal
         self._boot = boot
         self._rows_limit = rows_limit
+        self._age_limit_ms = age_limit_ms
+        self._looked_at_age_ms: int | None = None
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
@@ -103,20 +130,23 @@ class Outbox:
         db.execute(
             "delete from known_event where ordinal <= ?", ((known.lastrowid or 0) - KNOWN_IDS_KEPT,)
         )
-        db.execute("update boot set last_seq = last_seq + 1 where id = ?", (self._boot,))
-        seq = db.execute("select last_seq from boot where id = ?", (self._boot,)).fetchone()[0]
+        [seq] = db.execute(
+            "update boot set last_seq = last_seq + 1 where id = ? returning last_seq",
+            (self._boot,),
+        ).fetchone()
         db.execute(
             "insert into outbox (boot, seq, class, created_ms, mono_ms, event) "
             "values (?, ?, ?, ?, ?, ?)",
             (
                 self._boot,
                 seq,
-                _WORTH.get(event.type, Worth.DEVICE),
+                WORTH.get(event.type, Worth.PROMISED),
                 wall_ms,
                 mono_ms,
                 event.model_dump_json(exclude_none=True),
             ),
         )
+        self._drop_old(db, wall_ms=wall_ms, mono_ms=mono_ms)
         self._thin(db)
         return True
 
@@ -136,7 +166,11 @@ class Outbox:
         try:
             yield
         finally:
-            self._changed.set()
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the sender look again."""
+        self._changed.set()
 
     async def wait_for_change(self, *, timeout_s: float) -> None:
         """Return when rows were added or acknowledged, or when the time is up."""
@@ -147,39 +181,44 @@ class Outbox:
             return
         self._changed.clear()
 
-    async def rows_after(self, ordinal: int, *, limit: int) -> list[Row]:
-        """The next rows in order, oldest first."""
+    async def rows_after(self, ordinal: int, *, limit: int, before: int | None = None) -> list[Row]:
+        """The next rows in order, oldest first; those `before` an ordinal, if it is given."""
 
         def select(db: sqlite3.Connection) -> list[Row]:
-            return [
-                Row(
-                    ordinal=row["ordinal"],
-                    boot=row["boot"],
-                    seq=row["seq"],
-                    created_ms=row["created_ms"],
-                    mono_ms=row["mono_ms"],
-                    event=CloudEvent.model_validate_json(row["event"]) if row["event"] else None,
-                )
-                for row in db.execute(
-                    "select * from outbox where ordinal > ? order by ordinal limit ?",
-                    (ordinal, limit),
-                )
-            ]
+            found = db.execute(
+                "select * from outbox where ordinal > ? and ordinal < ? order by ordinal limit ?",
+                (ordinal, _LAST if before is None else before, limit),
+            ).fetchall()
+            firsts = {boot: _first(db, boot) for boot in {row["boot"] for row in found}}
+            return [_row(row, firsts[row["boot"]]) for row in found]
 
         return await self._journal.read(select)
 
-    async def first_seq(self, boot: str) -> int | None:
-        """Lowest number of a boot that is still kept; one past the last if none is.
+    async def first_of(self, boot: str, *, above: int = 0) -> Row | None:
+        """The lowest row of a boot above a number up to which the hub has acknowledged."""
 
-        None for a boot that is over and has nothing to tell any more.
+        def select(db: sqlite3.Connection) -> Row | None:
+            row = db.execute(
+                "select * from outbox where boot = ? and seq > ? order by seq limit 1",
+                (boot, above),
+            ).fetchone()
+            return _row(row, row["seq"]) if row else None
+
+        return await self._journal.read(select)
+
+    async def live_from(self, mono_ms: int) -> int:
+        """The ordinal at which begins what this boot wrote at `mono_ms` or later.
+
+        If there is none, the one past the last.
         """
 
-        def select(db: sqlite3.Connection) -> int | None:
-            row = db.execute("select min(seq) from outbox where boot = ?", (boot,)).fetchone()
-            if row[0] is not None:
-                return int(row[0])
-            last = db.execute("select last_seq from boot where id = ?", (boot,)).fetchone()
-            return int(last[0]) + 1 if last else None
+        def select(db: sqlite3.Connection) -> int:
+            row = db.execute(
+                "select coalesce((select min(ordinal) from outbox where boot = ? and mono_ms >= ?),"
+                " (select max(ordinal) + 1 from outbox), 1)",
+                (self._boot, mono_ms),
+            ).fetchone()
+            return int(row[0])
 
         return await self._journal.read(select)
 
@@ -223,21 +262,70 @@ class Outbox:
 
         return await self._journal.read(select)
 
+    def _drop_old(self, db: sqlite3.Connection, *, wall_ms: int, mono_ms: int) -> None:
+        """Keep within the age; of this boot the wall clock, which may jump, isn't asked."""
+        looked_ms = self._looked_at_age_ms
+        if looked_ms is not None and 0 <= mono_ms - looked_ms < AGE_LOOK_MS:
+            return
+        self._looked_at_age_ms = mono_ms
+        gone = db.execute(
+            "delete from outbox where class < ? and "
+            "case boot when ? then mono_ms < ? else created_ms < ? end",
+            (
+                Worth.PROMISED,
+                self._boot,
+                mono_ms - self._age_limit_ms,
+                wall_ms - self._age_limit_ms,
+            ),
+        )
+        _count_dropped(db, gone.rowcount)
+
     def _thin(self, db: sqlite3.Connection) -> None:
-        """Keep within the limit: the oldest of the cheapest class that there is goes first."""
+        """Keep within the limit: the oldest of the cheapest class that there is goes first.
+
+        What is promised stays, even beyond the limit.
+        """
+        lowest, highest = db.execute(
+            "select (select min(ordinal) from outbox), (select max(ordinal) from outbox)"
+        ).fetchone()
+        if highest - lowest < self._rows_limit:
+            return  # counting them takes longer than all the rest
         count = db.execute("select count(*) from outbox").fetchone()[0]
         spare = count - self._rows_limit
         if spare <= 0:
             return
-        db.execute(
+        # Some more than that: a full outbox must not be sorted for every row.
+        gone = db.execute(
             "delete from outbox where ordinal in "
-            "(select ordinal from outbox order by class, ordinal limit ?)",
-            (spare,),
+            "(select ordinal from outbox where class < ? order by class, ordinal limit ?)",
+            (Worth.PROMISED, spare + self._rows_limit // 100),
         )
-        _count_dropped(db, spare)
+        _count_dropped(db, gone.rowcount)
+
+
+_LAST = 2**63 - 1
+
+
+def _first(db: sqlite3.Connection, boot: str) -> int:
+    [seq] = db.execute("select min(seq) from outbox where boot = ?", (boot,)).fetchone()
+    return int(seq)
+
+
+def _row(row: sqlite3.Row, first: int) -> Row:
+    return Row(
+        ordinal=row["ordinal"],
+        boot=row["boot"],
+        seq=row["seq"],
+        first=first,
+        created_ms=row["created_ms"],
+        mono_ms=row["mono_ms"],
+        event=CloudEvent.model_validate_json(row["event"]) if row["event"] else None,
+    )
 
 
 def _count_dropped(db: sqlite3.Connection, count: int) -> None:
+    if not count:
+        return
     db.execute(
         "insert into counter values ('dropped', ?) "
         "on conflict (name) do update set value = value + excluded.value",

@@ -14,15 +14,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hallkit.clients.outbox import KNOWN_IDS_KEPT, SCHEMA, Outbox
+from hallkit.clients.outbox import (
+    AGE_LIMIT_MS,
+    AGE_LOOK_MS,
+    KNOWN_IDS_KEPT,
+    SCHEMA,
+    WORTH,
+    Outbox,
+    Worth,
+)
 from hallkit.errors import Reason, StoreError
 from hallkit.model.device import DeviceReport, DeviceStatus
+from hallkit.model.printing import PrintJobState
 from hallkit.runtime.journal import Journal
 from hallkit.wire.events import (
     CloudEvent,
     DeviceStateChanged,
     EventData,
     Health,
+    TicketPrinted,
     VisitStarted,
 )
 
@@ -37,6 +47,7 @@ HEALTH = Health(
     refused_messages=0,
 )
 VISIT = VisitStarted(visit="v")
+PRINTED = TicketPrinted(job="j", state=PrintJobState.COMPLETED, attempts=1, copies_marked=0)
 DEVICE = DeviceStateChanged(
     device=DeviceReport(
         id="ticket-printer",
@@ -123,18 +134,35 @@ async def test_an_acknowledgement_deletes_only_its_boot_and_only_up_to_its_numbe
     assert await outbox.size() == 3
 
 
-async def test_the_lowest_number_that_is_kept_is_known_for_every_boot(journal: Journal) -> None:
+async def test_every_row_knows_the_lowest_number_that_is_kept_of_its_boot(
+    journal: Journal,
+) -> None:
     await add(await started(journal, "boot-a"), "a1", "a2")
     outbox = await started(journal, "boot-b")
-    assert await outbox.first_seq("boot-b") == 1
     await add(outbox, "b1", "b2", "b3")
     await outbox.acknowledge("boot-b", 2)
-    assert await outbox.first_seq("boot-b") == 3
-    await outbox.acknowledge("boot-b", 3)
-    assert await outbox.first_seq("boot-b") == 4
-    assert await outbox.first_seq("boot-a") == 1
-    await outbox.acknowledge("boot-a", 2)
-    assert await outbox.first_seq("boot-a") is None
+    rows = await outbox.rows_after(0, limit=9)
+    assert [(row.boot, row.seq, row.first) for row in rows] == [
+        ("boot-a", 1, 1),
+        ("boot-a", 2, 1),
+        ("boot-b", 3, 3),
+    ]
+    lowest = await outbox.first_of("boot-a", above=1)
+    assert lowest is not None
+    assert (lowest.seq, lowest.first) == (2, 2)
+    assert await outbox.first_of("boot-b", above=3) is None
+
+
+async def test_what_is_live_is_told_from_the_backlog(journal: Journal) -> None:
+    old = await started(journal, "boot-a")
+    assert await old.live_from(0) == 1
+    await add(old, "a1")
+    outbox = await started(journal, "boot-b")
+    for number, mono_ms in enumerate((10, 20, 30)):
+        await outbox.add(event(event_id=f"b{number}"), wall_ms=1, mono_ms=mono_ms)
+    assert [await outbox.live_from(ms) for ms in (0, 20, 30, 31)] == [2, 3, 4, 5]
+    rows = await outbox.rows_after(1, before=4, limit=9)
+    assert [row.ordinal for row in rows] == [2, 3]
 
 
 async def test_a_restart_keeps_the_rows_of_the_former_boot(tmp_path: Path) -> None:
@@ -170,7 +198,51 @@ async def test_the_outbox_is_bounded_even_when_nothing_in_it_is_cheap(journal: J
     await add(outbox, *(f"d{number}" for number in range(8)), data=DEVICE)
     assert [seq for _, seq, _ in await kept(outbox)] == [6, 7, 8]
     assert await outbox.dropped() == 5
-    assert await outbox.first_seq("boot-a") == 6
+    assert [row.first for row in await outbox.rows_after(0, limit=1)] == [6]
+
+
+async def test_what_was_promised_is_never_dropped(journal: Journal) -> None:
+    outbox = await started(journal, rows_limit=3)
+    await add(outbox, "p1", "p2", data=PRINTED)
+    await add(outbox, "d1", "d2", data=DEVICE)
+    await add(outbox, "p3", "p4", data=PRINTED)
+    assert [event_id for _, _, event_id in await kept(outbox)] == ["p1", "p2", "p3", "p4"]
+    assert await outbox.dropped() == 2
+    await add(outbox, "v1")
+    assert [event_id for _, _, event_id in await kept(outbox)] == ["p1", "p2", "p3", "p4"]
+    unknown = event(event_id="u1").model_copy(update={"type": "rating.given.v1"})
+    await outbox.add(unknown, wall_ms=1, mono_ms=1)
+    assert await outbox.size() == 5
+    assert Worth.PROMISED not in WORTH.values()
+
+
+async def test_a_large_outbox_is_thinned_by_a_hundredth_at_a_time(journal: Journal) -> None:
+    outbox = await started(journal, rows_limit=200)
+
+    def fill(db: sqlite3.Connection) -> None:
+        for number in range(201):
+            outbox.insert(db, event(event_id=f"e{number}"), wall_ms=1, mono_ms=1)
+
+    await journal.write(fill)
+    assert (await outbox.size(), await outbox.dropped()) == (198, 3)
+
+
+async def test_what_is_too_old_is_dropped_and_counted_unless_promised(journal: Journal) -> None:
+    former = await started(journal, "boot-a")
+    await add(former, "v1")
+    await add(former, "p1", data=PRINTED)
+    outbox = await started(journal, "boot-b")
+    await outbox.add(event(event_id="v2"), wall_ms=AGE_LIMIT_MS, mono_ms=5)
+    assert len(await kept(outbox)) == 3
+    # Not looked for before its time, and of this boot the wall clock is not asked.
+    later_ms = 5 + AGE_LOOK_MS
+    await outbox.add(event(event_id="v3"), wall_ms=2 * AGE_LIMIT_MS, mono_ms=later_ms - 1)
+    assert await outbox.dropped() == 0
+    await outbox.add(event(event_id="v4"), wall_ms=2 * AGE_LIMIT_MS, mono_ms=later_ms)
+    assert [event_id for _, _, event_id in await kept(outbox)] == ["p1", "v2", "v3", "v4"]
+    await outbox.add(event(event_id="v5"), wall_ms=1, mono_ms=AGE_LIMIT_MS + 6)
+    assert [event_id for _, _, event_id in await kept(outbox)] == ["p1", "v3", "v4", "v5"]
+    assert await outbox.dropped() == 2
 
 
 async def test_a_lowered_limit_is_reached_at_once(journal: Journal) -> None:

@@ -90,6 +90,7 @@ class Machine:
     async def hub_says(self, upto: int, *, boot: str | None = None, credit: int = 50) -> None:
         ack = Ack(boot=boot or self.boot, upto=upto, credit=credit)
         await self.link.on_message(TOPICS.ack, ack.to_bytes())
+        await self.settled()
 
     async def settled(self) -> None:
         """Return when the sender has nothing left to do."""
@@ -196,6 +197,107 @@ async def test_a_new_connection_sends_everything_unacknowledged_again(machine: M
     assert [report.seq for report in await machine.reports(3)] == [2, 3, 4]
 
 
+async def test_what_is_live_goes_before_the_backlog(machine: Machine) -> None:
+    await machine.add(3)
+    machine.clock.advance(7 * 86_400)
+    await machine.add(2)
+    await machine.connect()
+    reports = await machine.reports(5)
+    assert [(one.seq, one.hist) for one in reports] == [
+        (4, False),
+        (5, False),
+        (1, True),
+        (2, True),
+        (3, True),
+    ]
+    assert {one.first for one in reports} == {1}
+    await machine.hub_says(5)
+    await machine.add(1)
+    assert [one.seq for one in await machine.reports(1)] == [6]
+
+
+async def test_live_rows_leave_the_backlog_half_of_the_credit(machine: Machine) -> None:
+    """They are acknowledged only behind it."""
+    await machine.hub_says(0, credit=4)
+    await machine.add(6)
+    machine.clock.advance(7 * 86_400)
+    await machine.add(6)
+    await machine.connect()
+    assert [one.seq for one in await machine.reports(4)] == [7, 8, 1, 2]
+    await machine.settled()
+    assert machine.broker.reports.empty()
+    await machine.hub_says(2, credit=4)
+    assert [one.seq for one in await machine.reports(2)] == [3, 4]
+    await machine.hub_says(4, credit=4)
+    assert [one.seq for one in await machine.reports(2)] == [5, 6]
+    await machine.hub_says(8, credit=4)
+    assert [one.seq for one in await machine.reports(4)] == [9, 10, 11, 12]
+
+
+async def test_a_gap_of_dropped_rows_costs_no_patience(journal: Journal) -> None:
+    """The row behind it is sent once more, and its `first` tells that nothing is missing."""
+    async with running(Machine(journal, boot="boot-b")) as machine:
+        await machine.add(6)
+        await journal.write(lambda db: db.execute("delete from outbox where seq in (2, 3, 5)"))
+        await machine.connect()
+        assert [(one.seq, one.first) for one in await machine.reports(3)] == [
+            (1, 1),
+            (4, 1),
+            (6, 1),
+        ]
+        await machine.hub_says(1)
+        assert [(one.seq, one.first) for one in await machine.reports(1)] == [(4, 4)]
+        await machine.hub_says(1)  # said again: once is enough
+        await machine.hub_says(4)
+        assert [(one.seq, one.first) for one in await machine.reports(1)] == [(6, 6)]
+        await machine.hub_says(6)
+        assert await machine.outbox.size() == 0
+
+
+async def test_nobody_waits_for_the_brokers_word(machine: Machine) -> None:
+    word = asyncio.Event()
+
+    class Slow(FakeBroker):
+        async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+            await super().publish(topic, payload, retain=retain)
+            if topic == TOPICS.report:
+                await word.wait()
+
+    slow = Slow()
+    slow.connected = machine.broker.connected
+    machine.broker = machine.link._link = slow
+    await machine.add(20)
+    await machine.connect()
+    assert [report.seq for report in await machine.reports(20)] == list(range(1, 21))
+    word.set()
+
+
+async def test_what_failed_on_the_way_is_sent_again_with_all_behind_it(machine: Machine) -> None:
+    class Flaky(FakeBroker):
+        refusals = 1
+
+        async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+            await super().publish(topic, payload, retain=retain)
+            if topic != TOPICS.report or not self.refusals:
+                return
+            if Report.from_bytes(payload, limit=PAYLOAD_LIMIT).seq == 2:
+                self.refusals -= 1
+                await asyncio.sleep(0)  # the word comes when others are on the way
+                raise Rejected("quota_exceeded", "broker")
+
+    flaky = Flaky()
+    flaky.connected = machine.broker.connected
+    machine.broker = machine.link._link = flaky
+    await machine.add(4)
+    await machine.connect()
+    told = [report.seq for report in await machine.reports(2)]
+    while told[-1] != 4:
+        told += [report.seq for report in await machine.reports(1)]
+    assert told[-3:] == [2, 3, 4]
+    await machine.hub_says(4)
+    assert await machine.outbox.size() == 0
+
+
 async def test_a_silent_hub_is_told_again(journal: Journal) -> None:
     async with running(Machine(journal, boot="boot-b", resend_after_s=0.0)) as machine:
         await machine.add(2)
@@ -258,7 +360,7 @@ async def test_a_word_that_comes_before_the_brokers_own_is_not_lost(machine: Mac
     await machine.connect()
     await machine.reports(3)
     await machine.settled()
-    assert machine.link._on_the_way == set()
+    assert machine.link._on_the_way == {}
     assert await machine.outbox.size() == 0
 
 
@@ -271,13 +373,17 @@ async def test_what_is_told_late_is_marked_as_history(journal: Journal) -> None:
     async with running(machine):
         await machine.add(1)
         await machine.connect()
-        assert [report.hist for report in await machine.reports(2)] == [True, False]
+        assert [report.hist for report in await machine.reports(2)] == [False, True]
         # A wall clock that is set right says nothing about how late it is.
         machine.broker.connected.clear()
         await machine.add(1)
         machine.clock.set_wall_ms(machine.clock.wall_ms() + 86_400_000)
         await machine.connect()
-        assert [report.hist for report in await machine.reports(3)] == [True, False, False]
+        late: dict[tuple[str, int], bool] = {}
+        while ("boot-a", 1) not in late:
+            [report] = await machine.reports(1)
+            late[report.boot, report.seq] = report.hist
+        assert late == {("boot-b", 1): False, ("boot-b", 2): False, ("boot-a", 1): True}
 
 
 @pytest.mark.parametrize("fault", [LinkDown("gone"), Rejected("quota_exceeded", "broker")])
@@ -344,16 +450,16 @@ async def test_a_broker_that_refuses_is_asked_less_and_less_often(machine: Machi
 async def test_a_full_disk_ends_neither_the_sender_nor_the_next_connection(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults = {"next_epoch": 3, "first_seq": 2}
+    faults = {"next_epoch": 3, "rows_after": 2}
 
     def full(name: str) -> None:
         works = getattr(machine.outbox, name)
 
-        async def refuse(*args: object) -> object:
+        async def refuse(*args: object, **options: object) -> object:
             if faults[name]:
                 faults[name] -= 1
                 raise StoreError("agent.sqlite: database or disk is full")
-            return await works(*args)
+            return await works(*args, **options)
 
         monkeypatch.setattr(machine.outbox, name, refuse)
 
@@ -363,7 +469,7 @@ async def test_a_full_disk_ends_neither_the_sender_nor_the_next_connection(
     await machine.connect()
     assert [report.seq for report in await machine.reports(2)] == [1, 2]
     birth = Presence.from_bytes(machine.broker.published[0][1], limit=PAYLOAD_LIMIT)
-    assert (birth.epoch, faults) == (1, {"next_epoch": 0, "first_seq": 0})
+    assert (birth.epoch, faults) == (1, {"next_epoch": 0, "rows_after": 0})
     assert machine.clock.mono_s() == pytest.approx(5.0)
 
 
