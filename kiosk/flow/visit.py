@@ -245,10 +245,9 @@ def _take(visit: Visit) -> Next | None:
 def _take_ticket(visit: Visit) -> ev.TakeTicket:
     card = visit.card
     applicant = Applicant(name=card.name, number=card.number, card_kind=card.kind) if card else None
-    answers = visit.guide.answers if visit.guide is not None else ()
     request = TicketRequest(
         item=visit.item.catalog_code if visit.item is not None else "",
-        answers={given.question: given.option for given in answers},
+        answers=visit.guide.as_text if visit.guide is not None else {},
         materials=tuple(listed.material.key for listed in personal_list(visit).materials),
         applicant=applicant,
         visit=visit.id,
@@ -329,8 +328,8 @@ def personal_list(visit: Visit) -> guide.PersonalList:
     """The list of a visit whose questions are all answered."""
     if visit.item is None or visit.guide is None:
         raise ValueError("no item is open")
-    held = frozenset({RESIDENT_CARD}) if visit.card is not None else frozenset[str]()
-    return guide.personal_list(visit.item, visit.guide, held)
+    held = guide.held_facts([RESIDENT_CARD] if visit.card is not None else [])
+    return guide.personal_list(visit.item, guide.learn(visit.guide, held))
 
 
 def material_pages(visit: Visit) -> int:

@@ -11,7 +11,14 @@ from typing import Any
 
 from affairs.catalogue_source import load_items
 from hallkit.errors import ConfigError
-from hallkit.guide.questions import GuideState, PersonalList, personal_list, replay
+from hallkit.guide.questions import (
+    GuideState,
+    PersonalList,
+    held_facts,
+    learn,
+    personal_list,
+    replay,
+)
 from hallkit.model.item import Item, Question
 
 HELP = "an item's next question, or the personal list"
@@ -105,7 +112,7 @@ def _answer(item: Item, state: GuideState, held: frozenset[str]) -> dict[str, An
             "remaining": state.remaining,
             "list": None,
         }
-    personal = personal_list(item, state, held)
+    personal = personal_list(item, learn(state, held_facts(held)))
     return {
         **known,
         "question": None,
@@ -126,7 +133,7 @@ def _line(item: Item, state: GuideState, held: frozenset[str]) -> str:
     if state.question is not None:
         options = " ".join(option.key for option in state.question.options)
         return f"{state.question.key}: {options}"
-    materials = personal_list(item, state, held).materials
+    materials = personal_list(item, learn(state, held_facts(held))).materials
     return " ".join(listed.material.key for listed in materials)
 
 
@@ -134,7 +141,7 @@ def _print(item: Item, state: GuideState, held: frozenset[str]) -> None:
     if state.question is not None:
         _print_question(state.question)
     else:
-        _print_list(personal_list(item, state, held))
+        _print_list(personal_list(item, learn(state, held_facts(held))))
 
 
 def _print_question(question: Question) -> None:

@@ -2,31 +2,36 @@
 
 import re
 import tomllib
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 import affairs
-from affairs.catalogue_source import load_items
+from affairs.catalogue_source import check, load_items
 from hallkit.errors import ConfigError
 from hallkit.guide.questions import paths, personal_list
 from hallkit.model.item import Item
 
 ITEMS = load_items()
 IDS = [item.catalog_code for item in ITEMS]
+WAYS = 500
+"""Ways of an item that are walked; that the others end is what `verify` says."""
 each_item = pytest.mark.parametrize("item", ITEMS, ids=IDS)
 
 
 @each_item
 def test_every_way_ends_in_a_list_that_a_person_can_use(item: Item) -> None:
-    for state in paths(item):
+    for state in islice(paths(item), WAYS):
+        assert len(state.answers) <= 4
+        if state.ending is not None:
+            continue
         personal = personal_list(item, state)
         keys = [listed.material.key for listed in personal.materials]
         assert keys
         assert len(keys) == len(set(keys))
         assert personal.steps
         assert personal.window
-        assert len(state.answers) <= 3
 
 
 @each_item
@@ -115,12 +120,82 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as fault:
         load_items(tmp_path)
     lines = str(fault.value).splitlines()
-    assert "a.toml: one.materials: unknown 'crad' (did you mean 'card'?)" in lines
-    assert "b.toml: one.plian_name: unknown key (did you mean 'plain_name'?)" in lines
-    assert any(line.startswith("b.toml: one.fee_text: Input should be") for line in lines)
-    assert any(line.startswith("c.toml: -: is not TOML") for line in lines)
-    assert "d.toml: one.catalog_code: is also in a.toml" in lines
-    assert "e.toml: itme: unknown key (did you mean 'item'?)" in lines
+    assert "a.toml:14: one.materials: unknown 'crad' (did you mean 'card'?)" in lines
+    assert "b.toml:16: one.plian_name: unknown key (did you mean 'plain_name'?)" in lines
+    assert any(line.startswith("b.toml:17: one.fee_text: Input should be") for line in lines)
+    assert any(line.startswith("c.toml:1: -: is not TOML") for line in lines)
+    assert "d.toml:11: one.catalog_code: is also in a.toml" in lines
+    assert "e.toml:16: itme: unknown key (did you mean 'item'?)" in lines
+
+
+DEEP = (
+    SOUND.replace(
+        'plain_name = "一"\n',
+        '''plain_name = "一"
+popular_terms = [
+  "十",  # a value over several lines
+  """
+还有
+[[item]]""",
+]
+''',
+    )
+    + """
+first_question = "who"
+[[item.questions]]
+key = "who"
+text = "谁来办"
+why = "要的材料不一样。"
+[[item.questions.options]]
+key = "self"
+label = "本人来"
+[[item.questions.options]]
+key = "other"
+label = "请人代办的时候还要另外再带上很多的东西"
+next_question = "whoo"
+"""
+)
+
+
+def test_a_mistake_names_the_line_on_which_the_author_wrote_it(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", DEEP)
+    content, problems = check(tmp_path)
+    assert [str(one) for one in problems] == [
+        "a.toml:34: one.questions.who.other.next_question: unknown question 'whoo' "
+        "(did you mean 'who'?)",
+        "a.toml:33: one.questions.who.other.label: has 19 characters, 14 fit",
+    ]
+    assert [one.level for one in problems] == ["error", "warning"]
+    assert len(content.items) == 1
+
+
+def test_words_alone_are_no_reason_to_refuse_a_catalogue(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", DEEP.replace("whoo", ""))
+    assert [one.level for one in check(tmp_path)[1]] == ["warning"]
+    assert len(load_items(tmp_path)) == 1
+
+
+def test_a_mistake_of_a_shared_material_is_told_where_that_stands(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", SOUND.replace('"身份证"', '"身份证"\nmay_follow = true'))
+    _, [problem] = check(tmp_path)
+    assert str(problem) == "a.toml:10: one.materials.card.may_follow: needs follow_days"
+
+
+def test_json_lines_name_their_line(tmp_path: Path) -> None:
+    (item,) = (one for one in ITEMS if one.catalog_code == "social-card-replace")
+    wrong = item.model_copy(update={"catalog_code": "x", "promise_day": 99, "anticipate_day": 9})
+    lines = [item.model_dump_json(by_alias=True), "", wrong.model_dump_json(by_alias=True)]
+    write(tmp_path, "items.jsonl", "\n".join([*lines, "{", "[]"]))
+    write(tmp_path, "report.jsonl", "not read")
+    write(tmp_path, "itms.jsonl", "{}")
+    content, problems = check(tmp_path)
+    assert len(content.items) == 2
+    assert [str(one)[:60] for one in problems if one.level == "error"] == [
+        "items.jsonl:4: -: is not JSON: Expecting property name enclo",
+        "items.jsonl:5: -: is not an object",
+        "itms.jsonl: -: unknown file (known: items.jsonl, bundles.jso",
+        "items.jsonl:3: x.promise_day: is longer than anticipate_day ",
+    ]
 
 
 @pytest.mark.parametrize(
