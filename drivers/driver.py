@@ -28,6 +28,7 @@ _STATUS_OF_REASON: dict[Reason, tuple[DeviceStatus, ErrorAction]] = {
     Reason.SELF_TEST: (DeviceStatus.HARDWARE_ERROR, ErrorAction.MAINTENANCE),
     Reason.NOT_AUTHORISED: (DeviceStatus.HARDWARE_ERROR, ErrorAction.MAINTENANCE),
     Reason.UNSUPPORTED: (DeviceStatus.HARDWARE_ERROR, ErrorAction.CONFIGURATION),
+    Reason.CONFIGURATION: (DeviceStatus.USER_ERROR, ErrorAction.CONFIGURATION),
     Reason.INTERNAL: (DeviceStatus.HARDWARE_ERROR, ErrorAction.SOFTWARE_ERROR),
 }
 

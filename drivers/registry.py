@@ -11,7 +11,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ from drivers.driver import Driver
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.model.ids import NAME_PATTERN
 from hallkit.runtime.clock import Clock
+from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = ("id_card_reader", "ticket_printer")
 Quality = Literal["bronze", "silver", "gold"]
@@ -31,7 +32,7 @@ class PeripheralConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(pattern=NAME_PATTERN)
+    id: str = Field(pattern=NAME_PATTERN, examples=["ticket-printer"])
     driver: str
 
 
@@ -76,34 +77,31 @@ def parse_peripherals(
     seen: set[str] = set()
     for index, entry in enumerate(entries):
         where = f"peripherals[{index}]"
+        name = entry.get("id")
+        if isinstance(name, str) and name in seen:
+            advice = "every peripheral of a machine has an id of its own"
+            problems.append(ConfigProblem(file, f"{where}.id", f"{name!r} is used twice", advice))
+        seen.add(str(name))
         key = str(entry.get("driver", ""))
         spec = specs.get(key)
         if spec is None:
-            problems.append(
-                ConfigProblem(file, f"{where}.driver", f"unknown driver {key!r}", _hint(key, specs))
-            )
-            continue
+            told = f"unknown driver {key!r}" if "driver" in entry else MISSING
+            problems.append(ConfigProblem(file, f"{where}.driver", told, hint(key, specs)))
+            # The rest is looked at as if it were the one that is meant.
+            close = difflib.get_close_matches(key, list(specs), n=1)
+            if not close:
+                continue
+            spec = specs[close[0]]
+            entry = entry | {"driver": spec.key}  # noqa: PLW2901
         try:
             config = spec.config.model_validate(entry)
         except ValidationError as exc:
-            for error in exc.errors(include_url=False, include_input=False):
-                path = [str(part) for part in error["loc"]]
-                hint = (
-                    _hint(path[-1], spec.config.model_fields)
-                    if error["type"] == "extra_forbidden"
-                    else ""
-                )
-                problems.append(ConfigProblem(file, ".".join([where, *path]), error["msg"], hint))
+            problems += [
+                replace(problem, file=file)
+                for problem in problems_of(exc, spec.config, under=where)
+            ]
             continue
-        if config.id in seen:
-            problems.append(ConfigProblem(file, f"{where}.id", f"{config.id!r} is used twice"))
-        seen.add(config.id)
         parsed.append((spec, config))
     if problems:
         raise ConfigError(problems)
     return parsed
-
-
-def _hint(word: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known))

@@ -40,10 +40,12 @@ class ConfigProblem:
     key: str
     message: str
     suggestion: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
         hint = f" ({self.suggestion})" if self.suggestion else ""
-        return f"{self.file}: {self.key}: {self.message}{hint}"
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.key}: {self.message}{hint}"
 
 
 class ConfigError(HallError):
@@ -85,6 +87,8 @@ class Reason(StrEnum):
     NOT_AUTHORISED = "not_authorised"
     """The security module of the reader is not authorised."""
     UNSUPPORTED = "unsupported"
+    CONFIGURATION = "configuration"
+    """The machine's files hold mistakes; it works on what they said before."""
     INTERNAL = "internal"
     """Our own fault; the log has it."""
 

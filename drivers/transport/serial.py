@@ -42,7 +42,7 @@ class SerialPort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["serial"]
-    path: str = Field(min_length=1)
+    path: str = Field(min_length=1, examples=["/dev/serial/by-id/usb-reader"])
     """Already absolute: the agent resolves paths against its runtime directory."""
     baud: int = Field(default=115200, ge=300, le=4_000_000)
 

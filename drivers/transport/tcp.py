@@ -21,8 +21,8 @@ class TcpPort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["tcp"] = "tcp"
-    host: Annotated[str, Field(min_length=1, max_length=253)]
-    port: Annotated[int, Field(ge=1, le=65535)]
+    host: Annotated[str, Field(min_length=1, max_length=253, examples=["192.168.1.50"])]
+    port: Annotated[int, Field(ge=1, le=65535, examples=[9100])]
 
     def __str__(self) -> str:
         return f"tcp:{self.host}:{self.port}"

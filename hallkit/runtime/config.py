@@ -7,16 +7,22 @@ is reported at once with its file, key and a suggestion; each value remembers wh
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from hallkit.errors import ConfigError, ConfigProblem
+from hallkit.runtime.toml_lines import line_of_fault, lines_of, parent
 
 SECTIONS = frozenset(
     {"site", "broker", "affairs", "ops", "device", "kiosk", "card_reader", "peripherals"}
@@ -25,6 +31,9 @@ SECTIONS = frozenset(
 
 FILES_VARIABLE = "HALLKIT_CONFIG"
 """Paths of the files, in order, separated by colons."""
+
+
+MISSING = "is missing"
 
 
 class Section(BaseModel):
@@ -37,11 +46,22 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded(Generic[Settings]):
-    """Validated settings and, for every key, the file that set it."""
+    """Validated settings and, for every key that a file set, where."""
 
     settings: Settings
-    provenance: Mapping[str, str]
+    provenance: Mapping[str, Origin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,46 +109,213 @@ def files_from_environment(environment: Mapping[str, str] | None = None) -> list
     return [Path(part) for part in env.get(FILES_VARIABLE, "").split(":") if part]
 
 
+class Mistakes:
+    """Collects what is wrong, so that all of it is told at once; each mistake once."""
+
+    def __init__(self, problems: Iterable[ConfigProblem] = ()) -> None:
+        self._found: dict[tuple[str, int | None, str, str], ConfigProblem] = {}
+        self.add(problems)
+
+    def add(self, problems: Iterable[ConfigProblem]) -> None:
+        for one in problems:
+            self._found.setdefault((one.file, one.line, one.key, one.message), one)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """A `ConfigError` of the block is kept for `settle`, which must follow."""
+        try:
+            yield
+        except ConfigError as fault:
+            self.add(fault.problems)
+
+    @property
+    def problems(self) -> list[ConfigProblem]:
+        """In the order of the files, then of their lines."""
+        files = list(dict.fromkeys(one.file for one in self._found.values()))
+        return sorted(self._found.values(), key=lambda one: (files.index(one.file), one.line or 0))
+
+    def settle(self) -> None:
+        """`ConfigError` with all that was collected, if anything was."""
+        if problems := self.problems:
+            raise ConfigError(problems)
+
+
+class Stack:
+    """Files read in order and merged, with what is wrong with the files themselves."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, Origin] = {}
+        """Of every table, key and place of a list, by its path."""
+        self.problems: list[ConfigProblem] = []
+        self._files: list[str] = []
+        self._unread = False
+
+    def add(self, path: Path) -> None:
+        """Read a file over what is here."""
+        file = f"{path.parent.name}/{path.name}" if path.name == "defaults.toml" else path.name
+        self._files.append(file)
+        text = ""
+        try:
+            text = path.read_text(encoding="utf-8")
+            content = tomllib.loads(text)
+        except OSError as exc:
+            self._refuse(ConfigProblem(file, "-", _why_unread(exc)))
+        except UnicodeDecodeError as exc:
+            self._refuse(ConfigProblem(file, "-", f"is not TOML: {exc}", "save it as UTF-8"))
+        except tomllib.TOMLDecodeError as exc:
+            line = line_of_fault(exc, text)
+            advice = "quotes, brackets and the equals sign of this line"
+            self._refuse(ConfigProblem(file, "-", f"is not TOML: {exc}", advice, line))
+        else:
+            lines = lines_of(text)
+            self.problems += [
+                ConfigProblem(file, one, "unknown section", hint(one, SECTIONS), lines.get(one))
+                for one in sorted(content.keys() - SECTIONS)
+            ]
+            self._merge(self.values, content, prefix="")
+            self.origins |= {key: Origin(file, line) for key, line in lines.items()}
+
+    def validated(self, model: type[Settings]) -> Settings:
+        """The sections that are fields of `model`; `ConfigError` lists what is wrong in them."""
+        wanted = {name: self.values[name] for name in model.model_fields if name in self.values}
+        try:
+            return model.model_validate(wanted)
+        except ValidationError as exc:
+            found = problems_of(exc, model)
+            if self._unread:  # what seems to be missing may stand there
+                found = [one for one in found if one.message != MISSING]
+            raise ConfigError([self.located(one) for one in found]) from None
+
+    def settled(self, model: type[Settings]) -> Settings:
+        """As `validated`; `ConfigError` lists what is wrong with the files as well."""
+        mistakes = Mistakes(self.problems)
+        with mistakes.collected():
+            settings = self.validated(model)
+        mistakes.settle()
+        return settings
+
+    def located(self, problem: ConfigProblem) -> ConfigProblem:
+        """The problem with file and line of its key, or of the nearest table around it."""
+        path = problem.key
+        while path and path not in self.origins:
+            path = parent(path)
+        if path:
+            origin = self.origins[path]
+            return replace(problem, file=origin.file, line=origin.line)
+        return replace(problem, file=", ".join(self._files) or "defaults")
+
+    def _refuse(self, problem: ConfigProblem) -> None:
+        self.problems.append(problem)
+        self._unread = True
+
+    def _merge(self, into: dict[str, Any], more: Mapping[str, Any], *, prefix: str) -> None:
+        for key, value in more.items():
+            path = f"{prefix}{key}"
+            if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+                self._merge(into.setdefault(key, {}), value, prefix=f"{path}.")
+                continue
+            into[key] = value
+            for gone in [one for one in self.origins if one.startswith((f"{path}.", f"{path}["))]:
+                del self.origins[gone]
+
+
+def read(files: Iterable[Path]) -> Stack:
+    """Read and merge; what is wrong with a file stands in the stack's `problems`."""
+    stack = Stack()
+    for path in files:
+        stack.add(path)
+    return stack
+
+
 def load(model: type[Settings], files: Iterable[Path]) -> Loaded[Settings]:
     """Read, merge and validate; `ConfigError` lists every mistake.
 
     Fields of `model` are the sections that the process reads; each has defaults of its own.
     """
-    merged: dict[str, Any] = {}
-    provenance: dict[str, str] = {}
-    problems: list[ConfigProblem] = []
-    for path in files:
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as exc:
-            problems.append(ConfigProblem(path.name, "-", _why_unread(exc)))
-            continue
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            problems.append(ConfigProblem(path.name, "-", f"is not TOML: {exc}"))
-            continue
-        problems += [
-            ConfigProblem(path.name, section, "unknown section", hint(section, SECTIONS))
-            for section in sorted(content.keys() - SECTIONS)
-        ]
-        _merge(merged, content, path.name, provenance, prefix="")
-    wanted = {name: merged[name] for name in model.model_fields if name in merged}
-    try:
-        settings = model.model_validate(wanted)
-    except ValidationError as exc:
-        for error in exc.errors(include_url=False, include_input=False):
-            path_in_file = ".".join(str(part) for part in error["loc"])
-            problems.append(
-                ConfigProblem(
-                    _origin(path_in_file, provenance),
-                    path_in_file,
-                    "unknown key" if error["type"] == "extra_forbidden" else error["msg"],
-                    _suggest(model, error["loc"]) if error["type"] == "extra_forbidden" else "",
-                )
-            )
-        raise ConfigError(problems) from None
-    if problems:
-        raise ConfigError(problems)
-    return Loaded(settings, provenance)
+    stack = read(files)
+    return Loaded(stack.settled(model), stack.origins)
+
+
+def problems_of(
+    fault: ValidationError, model: type[BaseModel], *, under: str = ""
+) -> list[ConfigProblem]:
+    """Every mistake that pydantic found, in our words; `under` is the path of the model's table.
+
+    The file is still unknown: `Stack.located` finds it.
+    """
+    return [_problem(error, model, under) for error in fault.errors(include_url=False)]
+
+
+def _problem(error: ErrorDetails, model: type[BaseModel], under: str) -> ConfigProblem:
+    location = error["loc"]
+    path = under
+    for step in location:
+        path = f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}" if path else step
+    key = str(location[-1]) if location else path
+    around, field = _find(model, location)
+    example = _example(field)
+    message = error["msg"]
+    suggestion = f"for example {example}" if example else _ADVICE.get(error["type"], "")
+    match error["type"]:
+        case "extra_forbidden":
+            message = "unknown key"
+            suggestion = hint(key, around.model_fields) if around is not None else ""
+        case "missing":
+            is_table = field is not None and _model_in(field.annotation) is not None
+            message = MISSING
+            suggestion = f"add [{path}]" if is_table else f"add {key} = {example or '…'}"
+        case "literal_error" | "enum":
+            choices = re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
+            suggestion = hint(str(error["input"]), choices)
+        case "model_type" | "dict_type":
+            message, suggestion = "must be a table", f"write [{path}] and its keys"
+        case _:
+            message = message.removeprefix("Value error, ")
+    return ConfigProblem("", path, message, suggestion)
+
+
+_ADVICE = {
+    "string_type": "write text in quotes",
+    "int_type": "write a whole number",
+    "int_parsing": "write a whole number",
+    "float_type": "write a number",
+    "float_parsing": "write a number",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false",
+    "list_type": "write a list in brackets",
+    "tuple_type": "write a list in brackets",
+    "too_long": "take some out of the list",
+}
+"""For a value without an example, by pydantic's name of the mistake."""
+
+
+def _find(
+    model: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """The model around the last step of a location, and the field there, as far as declared."""
+    around: type[BaseModel] | None = model
+    field: FieldInfo | None = None
+    steps = [step for step in location if isinstance(step, str)]
+    for place, step in enumerate(steps):
+        field = around.model_fields.get(step) if around is not None else None
+        if place < len(steps) - 1:
+            around = _model_in(field.annotation) if field is not None else None
+    return around, field
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _example(field: FieldInfo | None) -> str:
+    """A value that would be right, as TOML writes it; empty if none is declared."""
+    if field is None:
+        return ""
+    value = field.examples[0] if field.examples else field.default
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | int | float) else ""
 
 
 def _why_unread(fault: OSError) -> str:
@@ -148,40 +335,3 @@ def hint(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(words)
-
-
-def _merge(
-    into: dict[str, Any],
-    more: Mapping[str, Any],
-    file: str,
-    provenance: dict[str, str],
-    *,
-    prefix: str,
-) -> None:
-    for key, value in more.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
-            _merge(into.setdefault(key, {}), value, file, provenance, prefix=f"{path}.")
-        else:
-            into[key] = value
-            provenance[path] = file
-
-
-def _origin(path: str, provenance: Mapping[str, str]) -> str:
-    while path:
-        if path in provenance:
-            return provenance[path]
-        below = [file for key, file in provenance.items() if key.startswith(f"{path}.")]
-        if below:
-            return below[-1]
-        path = path.rpartition(".")[0]
-    return "defaults"
-
-
-def _suggest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    current: Any = model
-    for part in location[:-1]:
-        field = getattr(current, "model_fields", {}).get(part)
-        current = field.annotation if field is not None else None
-    fields = getattr(current, "model_fields", {})
-    return hint(str(location[-1]), fields) if fields else ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hallkit.errors import ConfigError
-from hallkit.runtime.config import Places, Section, load
+from hallkit.runtime.config import Origin, Places, Section, load
 
 
 class Broker(Section):
@@ -28,8 +28,8 @@ def test_later_files_win_and_every_value_says_where_it_came_from(tmp_path: Path)
     device = write(tmp_path, "device.toml", "[broker]\nport = 2\n")
     loaded = load(Settings, [site, device])
     assert loaded.settings.broker == Broker(host="hall", port=2)
-    assert loaded.provenance["broker.host"] == "site.toml"
-    assert loaded.provenance["broker.port"] == "device.toml"
+    assert loaded.provenance["broker.host"] == Origin("site.toml", 2)
+    assert loaded.provenance["broker.port"] == Origin("device.toml", 2)
 
 
 def test_all_mistakes_are_reported_together_with_a_suggestion(tmp_path: Path) -> None:
@@ -37,14 +37,14 @@ def test_all_mistakes_are_reported_together_with_a_suggestion(tmp_path: Path) ->
     with pytest.raises(ConfigError) as fault:
         load(Settings, [site, tmp_path / "gone.toml"])
     lines = str(fault.value).splitlines()
-    assert "site.toml: boker: unknown section (did you mean 'broker'?)" in lines
-    assert "site.toml: broker.prot: unknown key (did you mean 'port'?)" in lines
-    assert any(line.startswith("site.toml: broker.port: Input should be") for line in lines)
+    assert "site.toml:4: boker: unknown section (did you mean 'broker'?)" in lines
+    assert "site.toml:2: broker.prot: unknown key (did you mean 'port'?)" in lines
+    assert any(line.startswith("site.toml:3: broker.port: Input should be") for line in lines)
     assert "gone.toml: -: the file does not exist" in lines
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"site\.toml: -: is not TOML"):
+    with pytest.raises(ConfigError, match=r"site\.toml:1: -: is not TOML"):
         load(Settings, [write(tmp_path, "site.toml", "[broker")])
 
 
