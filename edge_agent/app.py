@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from edge_agent import health
 from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
-from edge_agent.card_settings import CardReaderSection
+from edge_agent.configuration import PART, ConfigurationWatch, right
 from edge_agent.content import CatalogueSync
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
-from edge_agent.devices.host import CARD_PORT, PeripheralHost, configured, not_heard_yet
+from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.records import Recorder
+from edge_agent.settings import AgentSettings, parse
 from hallkit import __version__
 from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
@@ -29,16 +30,18 @@ from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
-from hallkit.runtime.config import Places, Section, files_from_environment, load
+from hallkit.runtime.config import FILES_VARIABLE, Places, files_from_environment, read
 from hallkit.runtime.journal import Journal
 from hallkit.runtime.keeper import Keeper
+from hallkit.runtime.last_good import LastGood
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
-from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
 from hallkit.runtime.tls import client_context
-from hallkit.wire.events import DeviceStateChanged, EventData
+from hallkit.wire.events import ConfigurationChecked, DeviceStateChanged, EventData
 from hallkit.wire.mqtt import Info
 from hallkit.wire.topics import DeviceTopics
+
+PROCESS = "edge_agent"
 
 CARD_READER = "card-reader"
 """What the card reader's process is called on standard output."""
@@ -46,23 +49,13 @@ CARD_READER = "card-reader"
 JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
 
 
-class AgentSettings(Section):
-    """What the agent reads of the site's and the machine's files."""
-
-    site: SiteSection
-    device: DeviceSection
-    broker: BrokerSection = BrokerSection()
-    affairs: AffairsSection = AffairsSection()
-    card_reader: CardReaderSection = CardReaderSection()
-    peripherals: list[dict[str, Any]] = []
-
-
 async def serve(ready: ReadyCallback) -> None:
     """Run the agent until cancelled."""
     places = Places.from_environment()
-    files = files_from_environment()
-    settings = load(AgentSettings, files).settings
-    peripherals = configured(settings.peripherals, places.runtime, files)
+    last_good = LastGood(places.state, PROCESS)
+    settings, peripherals = last_good.parse(
+        read(files_from_environment()), lambda stack: parse(stack, places.runtime)
+    )
     clock = SystemClock()
     ours = [one for one in peripherals if one[0].port != CARD_PORT]
     readers = [not_heard_yet(one, clock) for one in peripherals if one[0].port == CARD_PORT]
@@ -81,10 +74,15 @@ async def serve(ready: ReadyCallback) -> None:
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
+            tasks.create_task(agent.configuration.run(), name="configuration")
+            if last_good.healed:
+                agent.configuration_changed(right(PROCESS))
+            kept = last_good.started(AgentSettings.model_fields)
             if readers:
+                command = _card_reader_command(kept)
                 keeper = Keeper(
                     CARD_READER,
-                    _card_reader_command(),
+                    command,
                     clock,
                     silence_limit_s=settings.card_reader.silence_limit_s,
                     prefix=CARD_READER,
@@ -95,8 +93,10 @@ async def serve(ready: ReadyCallback) -> None:
             await agent.stay_linked()
 
 
-def _card_reader_command() -> list[str]:
-    return [sys.executable, "-P", "-m", "edge_agent.card_reader"]
+def _card_reader_command(kept: Path | None) -> list[str]:
+    """Every card reader's process works on what the agent works on, whatever the files say now."""
+    given = ["env", f"{FILES_VARIABLE}={kept}"] if kept is not None else []
+    return [*given, sys.executable, "-P", "-m", "edge_agent.card_reader"]
 
 
 class _Agent:
@@ -107,14 +107,15 @@ class _Agent:
     device_link: DeviceLink
     link: MqttLink
 
-    def __init__(self, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, recorder: Recorder, clock: Clock, state: Path) -> None:
         self.recorder = recorder
+        self.configuration = ConfigurationWatch(state, clock, tell=self.configuration_changed)
         self.queue: PrintQueue | None = None
         self._clock = clock
         self._disk_refuses = False
         self._log = get_logger()
         self._info_changed = asyncio.Event()
-        self._to_record: asyncio.Queue[DeviceReport] = asyncio.Queue()
+        self._to_record: asyncio.Queue[tuple[EventData, str]] = asyncio.Queue()
         self._recorded: dict[str, DeviceReport] = {}
 
     @classmethod
@@ -132,7 +133,7 @@ class _Agent:
         boot = new_id()
         outbox = Outbox(journal, boot=boot)
         await outbox.start()
-        self = cls(Recorder(outbox, clock, site=site, device=device), clock)
+        self = cls(Recorder(outbox, clock, site=site, device=device), clock, places.state)
         printer = host.of_port("ticket_printer")
         if printer is not None:
             self.queue = PrintQueue(
@@ -176,7 +177,7 @@ class _Agent:
                 name=settings.device.name,
                 role=settings.device.role,
                 agent=__version__,
-                peripherals=reports(),
+                peripherals=(*reports(), *self.configuration.reports),
             ),
         )
         return self
@@ -186,7 +187,7 @@ class _Agent:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.device_link.run(), name="outbox")
             tasks.create_task(tell_while_running(self._info_changed, self.device_link), name="info")
-            tasks.create_task(self._record_devices(), name="device events")
+            tasks.create_task(self._record_changes(), name="events")
             await self.link.run(
                 will=self.device_link.make_will,
                 on_connected=self._linked,
@@ -231,14 +232,19 @@ class _Agent:
         told = _for_technicians(device)
         if self._recorded.get(device.id) != told:
             self._recorded[device.id] = told
-            self._to_record.put_nowait(device)
+            self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
 
-    async def _record_devices(self) -> None:
+    def configuration_changed(self, told: ConfigurationChecked) -> None:
+        """Tell how a program's files are: an event, and a part in the inventory while wrong."""
+        self._info_changed.set()
+        self._to_record.put_nowait((told, PART))
+
+    async def _record_changes(self) -> None:
         while True:
-            device = await self._to_record.get()
-            await self._keep(DeviceStateChanged(device=device), subject=device.id)
+            data, subject = await self._to_record.get()
+            await self._keep(data, subject=subject)
 
     def _job_changed(self, job: PrintJob) -> None:
         self.api.job_changed(job)
@@ -251,7 +257,7 @@ def _for_technicians(device: DeviceReport) -> DeviceReport:
 
 def main() -> int:
     """Entry point of the process."""
-    return run("edge_agent", serve)
+    return run(PROCESS, serve)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import sys
-from importlib import resources
 
 from hallkit.lexicon.words import words
 from hallkit.runtime.clock import SystemClock
-from hallkit.runtime.config import Places, files_from_environment, load
+from hallkit.runtime.config import Places, files_from_environment
 from hallkit.runtime.keeper import Keeper
+from hallkit.runtime.last_good import LastGood
 from hallkit.runtime.lifecycle import ReadyCallback, run
-from kiosk.app import KioskSettings
 from kiosk.service import SCREEN_SOCKET
+from kiosk.settings import KioskSettings, parse, read_files
 
 
 def _service_command() -> list[str]:
@@ -23,8 +23,9 @@ def _service_command() -> list[str]:
 
 def _screen_command() -> list[str]:
     places = Places.from_environment()
-    with resources.as_file(resources.files("kiosk") / "defaults.toml") as defaults:
-        settings = load(KioskSettings, [defaults, *files_from_environment()]).settings
+    last_good = LastGood(places.state, "screen")
+    settings = last_good.parse(read_files(files_from_environment()), parse)
+    last_good.started(KioskSettings.model_fields)
     text = words("zh_CN")
     return [
         *(sys.executable, "-P", "-m", "kiosk.ui.app"),

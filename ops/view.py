@@ -12,7 +12,13 @@ import sqlalchemy as sa
 from hallkit.errors import Reason
 from hallkit.model.base import Value
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
-from hallkit.wire.events import DeviceStateChanged, TicketPrinted, VisitEnded, VisitStarted
+from hallkit.wire.events import (
+    ConfigurationChecked,
+    DeviceStateChanged,
+    TicketPrinted,
+    VisitEnded,
+    VisitStarted,
+)
 from ops import store
 from ops.effects import HALL_TIME, PRESENCE_EVENT, REFUSED, TICKETS, VISITS, hall_day
 from ops.inbound import NOBODY
@@ -329,6 +335,12 @@ def _event(row: sa.RowMapping, machine_name: str) -> EventView:
         case TicketPrinted.EVENT_TYPE:
             words = f"console.event.print_{data['state']}"
             tone = "attention" if data["state"] == "waiting" else "plain"
+        case ConfigurationChecked.EVENT_TYPE:
+            told = ConfigurationChecked.model_validate(data)
+            tone = "attention" if told.total else "done"
+            words = f"console.event.configuration_{'wrong' if told.total else 'right'}"
+            more = f" (+{told.total - 1})" if told.total > 1 else ""
+            subject = "".join(told.mistakes[:1]) + more
         case _:
             pass
     return EventView(

@@ -16,9 +16,10 @@ from typing import Any, Self
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
 from edge_agent.devices.pulse import Pulse
-from hallkit.errors import Reason
+from hallkit.errors import ConfigError, Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.runtime.clock import Clock
+from hallkit.runtime.config import Stack
 from hallkit.runtime.log import get_logger
 
 PROBE_INTERVAL_S = 1.0
@@ -44,6 +45,17 @@ def configured(
     """The machine's peripherals as its files say; `ConfigError` with every mistake at once."""
     placed = [in_runtime_folder(entry, runtime) for entry in entries]
     return parse_peripherals(placed, discover(), file=files[-1].name if files else "defaults")
+
+
+def peripherals_of(stack: Stack, runtime: Path) -> list[Configured]:
+    """The machine's peripherals; `ConfigError` lists every mistake with its file and line."""
+    entries = stack.values.get("peripherals", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return []  # a mistake of the section itself, told by whoever validates it
+    try:
+        return configured(entries, runtime, ())
+    except ConfigError as fault:
+        raise ConfigError([stack.located(one) for one in fault.problems]) from None
 
 
 def not_heard_yet(peripheral: Configured, clock: Clock) -> DeviceReport:

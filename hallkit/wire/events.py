@@ -18,6 +18,8 @@ from hallkit.model.printing import PrintJobState
 from hallkit.wire.base import Message
 
 SHORT_TEXT = Annotated[str, Field(max_length=120)]
+TEXT_LIMIT = 300
+MISTAKES_LIMIT = 20
 
 
 class EventData(Message):
@@ -74,6 +76,22 @@ class Health(EventData):
     refused_messages: int
 
 
+class ConfigurationChecked(EventData):
+    """A program found mistakes in the machine's files, or none any more."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.configuration.v1"
+    process: SHORT_TEXT
+    works: bool = True
+    """False if it did not start; True on its last known good configuration, or on right files."""
+    total: Annotated[int, Field(ge=0)] = 0
+    """How many mistakes there are; 0: the files are right."""
+    mistakes: Annotated[
+        tuple[Annotated[str, Field(max_length=TEXT_LIMIT)], ...],
+        Field(max_length=MISTAKES_LIMIT),
+    ] = ()
+    """The first of them: file, line, key, what is wrong, suggestion."""
+
+
 class CloudEvent(Message):
     """CloudEvents 1.0 in JSON, the context attributes that we use."""
 
@@ -111,5 +129,12 @@ Data = TypeVar("Data", bound=EventData)
 
 EVENTS: dict[str, type[EventData]] = {
     kind.EVENT_TYPE: kind
-    for kind in (DeviceStateChanged, VisitStarted, VisitEnded, TicketPrinted, Health)
+    for kind in (
+        DeviceStateChanged,
+        VisitStarted,
+        VisitEnded,
+        TicketPrinted,
+        Health,
+        ConfigurationChecked,
+    )
 }

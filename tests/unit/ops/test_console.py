@@ -69,7 +69,9 @@ def test_every_event_has_words() -> None:
     assert states is not None
     for state in states:
         assert table.has(f"console.event.print_{state}")
-    assert len(EVENTS) == 5, "a new event: give it words in ops/view.py and here"
+    assert table.has("console.event.configuration_wrong")
+    assert table.has("console.event.configuration_right")
+    assert len(EVENTS) == 6, "a new event: give it words in ops/view.py and here"
 
 
 def test_every_word_of_the_page_exists() -> None:
