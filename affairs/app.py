@@ -15,38 +15,16 @@ from affairs.publication import publish
 from affairs.queue import Queue, Service, load_services
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
+from affairs.settings import parse
 from affairs.store import Store
 from hallkit.errors import ConfigError, ConfigProblem, TrustError
 from hallkit.model.item import Item
 from hallkit.runtime.clock import SystemClock
-from hallkit.runtime.config import Places, Section, files_from_environment, hint, load
+from hallkit.runtime.config import Places, files_from_environment, hint
 from hallkit.runtime.lifecycle import ReadyCallback, run
-from hallkit.runtime.settings import AffairsSection, DeviceSection, Name, SiteSection
 from hallkit.web.server import https_context, serve
 
 SERVICES_FILE = Path(__file__).parent / "services.toml"
-DEVICES_FOLDER = "devices"
-"""Beside the site file: one file for each machine of the hall."""
-
-
-class AffairsNodeSection(AffairsSection):
-    """What only the node itself reads, from a file of its own behind the site file."""
-
-    devices: tuple[Name, ...] = ()
-    """Machines that may take tickets though they have no file in the site's device folder."""
-    content: Path = CONTENT
-    """Folder of the authored items."""
-
-
-class Settings(Section):
-    """Sections that the node reads."""
-
-    site: SiteSection
-    affairs: AffairsNodeSection = AffairsNodeSection()
-
-
-class _DeviceFile(Section):
-    device: DeviceSection
 
 
 def main() -> int:
@@ -55,12 +33,11 @@ def main() -> int:
 
 
 async def _main(ready: ReadyCallback) -> None:
-    files = files_from_environment()
-    settings = load(Settings, files).settings
+    settings, listed = parse(files_from_environment())
     places = Places.from_environment()
     clock = SystemClock()
     services = load_services(SERVICES_FILE)
-    items = {item.catalog_code: item for item in load_items(settings.affairs.content)}
+    items = {item.catalog_code: item for item in load_items(settings.affairs.content or CONTENT)}
     _check_services(items, services)
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
@@ -82,7 +59,7 @@ async def _main(ready: ReadyCallback) -> None:
                 clock=clock,
             ),
             publication=publication,
-            devices=listed_devices(files) | set(settings.affairs.devices),
+            devices=frozenset({*listed, *settings.affairs.devices}),
             clock=clock,
         )
         await serve(
@@ -93,16 +70,6 @@ async def _main(ready: ReadyCallback) -> None:
             ready=ready,
             manners=MACHINES,
         )
-
-
-def listed_devices(files: list[Path]) -> frozenset[str]:
-    """Ids of the machines that have a file in the device folder beside the site file."""
-    if not files:
-        return frozenset()
-    folder = files[0].parent / DEVICES_FOLDER
-    return frozenset(
-        load(_DeviceFile, [path]).settings.device.id for path in sorted(folder.glob("*.toml"))
-    )
 
 
 def _check_services(items: Mapping[str, Item], services: Mapping[str, Service]) -> None:

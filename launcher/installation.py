@@ -29,6 +29,7 @@ from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.wire.topics import ROOT
 from launcher import pki
+from launcher.site_files import mistakes_of_site
 from ops.broker import acl_text, mosquitto_conf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -81,8 +82,11 @@ class Installation:
         """Make what is missing; keep identities and state of an earlier start.
 
         `witness` adds an identity that may read every topic: a rehearsal looks for personal data.
-        `simulated` are machines beside those that the site's files name.
+        `simulated` are machines beside those that the site's files name. `ConfigError` lists
+        every mistake in the files, before anything is made.
         """
+        if problems := mistakes_of_site(self._site):
+            raise ConfigError(problems)
         # Memory only: what an earlier run left there is gone, as after a power cut.
         shutil.rmtree(self.runtime, ignore_errors=True)
         for folder in (self.logs, self.receipts, self.runtime):

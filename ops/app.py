@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 from hallkit.clients.mqtt import MqttLink
 from hallkit.errors import Rejected
@@ -12,10 +11,10 @@ from hallkit.lexicon.words import words
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
-from hallkit.runtime.config import Places, Section, files_from_environment, load
+from hallkit.runtime.config import Places, files_from_environment
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
-from hallkit.runtime.settings import BrokerSection, DeviceSection, OpsSection, SiteSection
+from hallkit.runtime.settings import DeviceSection, SiteSection
 from hallkit.runtime.tls import client_context
 from hallkit.web.login import read_token
 from hallkit.web.server import https_context, serve
@@ -25,40 +24,11 @@ from ops import view
 from ops.broker import DROPPED, HUB
 from ops.console import Console
 from ops.ingest import Ingest
+from ops.settings import parse
 from ops.store import Store
 from ops.view import CentreView, Surroundings
 
 DATABASE = "ops.sqlite"
-DEVICES_FOLDER = "devices"
-"""Beside the site file: one file for each machine of the hall."""
-
-
-class OpsCentreSection(OpsSection):
-    """What only the centre itself reads."""
-
-    tls: bool = False
-    """HTTPS with the process's own certificate. Without it keep `host` on loopback."""
-
-
-class OpsSettings(Section):
-    """Sections that the centre reads."""
-
-    site: SiteSection
-    broker: BrokerSection = BrokerSection()
-    ops: OpsCentreSection = OpsCentreSection()
-
-
-class _DeviceFile(Section):
-    device: DeviceSection
-
-
-def listed_devices(files: list[Path]) -> dict[DeviceId, DeviceSection]:
-    """Machines that have a file in the folder beside the site file."""
-    if not files:
-        return {}
-    folder = files[0].parent / DEVICES_FOLDER
-    sections = [load(_DeviceFile, [path]).settings.device for path in sorted(folder.glob("*.toml"))]
-    return {DeviceId(section.id): section for section in sections}
 
 
 class Centre:
@@ -147,8 +117,7 @@ class Centre:
 
 
 async def _main(ready: ReadyCallback) -> None:
-    files = files_from_environment()
-    settings = load(OpsSettings, files).settings
+    settings, listed = parse(files_from_environment())
     places = Places.from_environment()
     token = read_token(places.credentials / "console.token")
     context = https_context(places.credentials) if settings.ops.tls else None
@@ -161,7 +130,7 @@ async def _main(ready: ReadyCallback) -> None:
         backoff=Backoff(cap_s=settings.broker.reconnect_cap_s),
     )
     async with Store(places.state / DATABASE) as store:
-        centre = Centre(store, clock, link, site=settings.site, listed=listed_devices(files))
+        centre = Centre(store, clock, link, site=settings.site, listed=listed)
         console = Console(
             centre.read, words=words("zh_CN"), clock=clock, token=token, secure=settings.ops.tls
         )

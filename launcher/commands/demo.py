@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         return 1 if args.once else 0
     except ConfigError as mistake:
-        print(f"hall: {mistake}", file=sys.stderr)
+        for problem in mistake.problems:
+            print(f"hall: {problem}", file=sys.stderr)
         return 2
 
 

@@ -33,17 +33,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_acl(site_file: Path, more: list[str]) -> int:
     from hallkit.model.ids import DeviceId, SiteId  # noqa: PLC0415
-    from hallkit.runtime.config import Section, load  # noqa: PLC0415
-    from hallkit.runtime.settings import SiteSection  # noqa: PLC0415
-    from ops.app import listed_devices  # noqa: PLC0415
+    from hallkit.runtime.config import Mistakes, Section, load  # noqa: PLC0415
+    from hallkit.runtime.settings import SiteSection, listed_devices  # noqa: PLC0415
     from ops.broker import acl_text  # noqa: PLC0415
 
     class SiteFile(Section):
         site: SiteSection
 
     try:
-        site = load(SiteFile, [site_file]).settings.site
-        devices = [*listed_devices([site_file]), *map(DeviceId, more)]
+        mistakes = Mistakes()
+        with mistakes.collected():
+            site = load(SiteFile, [site_file]).settings.site
+        with mistakes.collected():
+            devices = [*listed_devices([site_file]), *map(DeviceId, more)]
+        mistakes.settle()
         print(acl_text(SiteId(site.id), devices), end="")
     except ConfigError as fault:
         print(fault, file=sys.stderr)

@@ -1,0 +1,43 @@
+"""What the business node reads of the site's files and of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hallkit.model.ids import DeviceId
+from hallkit.runtime.config import Mistakes, Section, load
+from hallkit.runtime.settings import (
+    AffairsSection,
+    DeviceSection,
+    Name,
+    SiteSection,
+    listed_devices,
+)
+
+
+class AffairsNodeSection(AffairsSection):
+    """What only the node itself reads, from a file of its own behind the site file."""
+
+    devices: tuple[Name, ...] = ()
+    """Machines that may take tickets though they have no file in the site's device folder."""
+    content: Path | None = None
+    """Folder of the authored items; none: those of the package."""
+
+
+class Settings(Section):
+    """Sections that the node reads."""
+
+    site: SiteSection
+    affairs: AffairsNodeSection = AffairsNodeSection()
+
+
+def parse(files: Sequence[Path]) -> tuple[Settings, dict[DeviceId, DeviceSection]]:
+    """Sections, and the machines of the device folder; `ConfigError` lists all mistakes."""
+    mistakes = Mistakes()
+    with mistakes.collected():
+        settings = load(Settings, files).settings
+    with mistakes.collected():
+        devices = listed_devices(files)
+    mistakes.settle()
+    return settings, devices
