@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from affairs.middleware import BodyLimit, CrashGuard, problem_response
 from affairs.problems import ProblemCode, Refused, code_for_status
-from affairs.publication import Publication
+from affairs.publication import Offering
 from affairs.queue import Queue
 from affairs.server import PEER
 from hallkit.errors import StoreError
@@ -22,6 +22,7 @@ from hallkit.model.ticket import Ticket
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 from hallkit.wire.affairs_api import (
+    CATALOGUE_DELTA,
     CATALOGUE_MANIFEST,
     CATALOGUE_SNAPSHOT,
     HEALTH,
@@ -42,6 +43,8 @@ BODY_LIMIT = 256 * 1024
 KEY_PATTERN = r"^[A-Za-z0-9._:-]{8,128}$"
 ID_PATTERN = r"^[0-9A-HJKMNP-TV-Z]{26}$"
 SNAPSHOT_TYPE = "application/vnd.sqlite3"
+DELTA_TYPE = "application/zstd"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 _WORDS = {
     400: "请求无法读取,或缺少防重复编号",
@@ -67,7 +70,7 @@ class Node:
     """What the routes work with."""
 
     queue: Queue
-    publication: Publication
+    catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""
     clock: Clock
@@ -153,7 +156,7 @@ async def _get_health(node: NodeParameter) -> Health:
     await node.queue.waiting()
     return Health(
         status="ok",
-        catalogue_version=node.publication.manifest.version,
+        catalogue_version=node.catalogue.publication.manifest.version,
         as_of_ms=node.clock.wall_ms(),
     )
 
@@ -214,7 +217,7 @@ async def _get_ticket(
     responses=_problems(),
 )
 async def _get_catalogue_manifest(node: NodeParameter) -> CatalogueManifest:
-    return node.publication.manifest
+    return node.catalogue.publication.manifest
 
 
 @_routes.get(
@@ -235,12 +238,35 @@ async def _get_catalogue_manifest(node: NodeParameter) -> CatalogueManifest:
     },
 )
 async def _get_catalogue_snapshot(request: Request, node: NodeParameter) -> Response:
-    headers = {"ETag": node.publication.etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": node.catalogue.publication.etag, "Cache-Control": "no-cache"}
     asked = request.headers.get("if-none-match", "")
     known = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
-    if known & {node.publication.etag, "*"}:
+    if known & {node.catalogue.publication.etag, "*"}:
         return Response(status_code=304, headers=headers)
-    return FileResponse(node.publication.path, headers=headers, media_type=SNAPSHOT_TYPE)
+    return FileResponse(node.catalogue.publication.path, headers=headers, media_type=SNAPSHOT_TYPE)
+
+
+@_routes.get(
+    CATALOGUE_DELTA + "/{from_sha256}",
+    operation_id="getCatalogueDelta",
+    summary="从某一版到当前版的差异文件",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "Zstandard，以旧文件为字典",
+            "content": {DELTA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **_problems(404, 422),
+    },
+)
+async def _get_catalogue_delta(
+    from_sha256: Annotated[str, Path(pattern=SHA256_PATTERN)], node: NodeParameter
+) -> Response:
+    path = node.catalogue.publication.delta(from_sha256)
+    if path is None:
+        raise Refused(ProblemCode.NOT_FOUND)
+    headers = {"ETag": node.catalogue.publication.etag, "Cache-Control": "no-cache"}
+    return FileResponse(path, headers=headers, media_type=DELTA_TYPE)
 
 
 async def _on_refused(_request: Request, exc: Exception) -> Response:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from affairs import retention
+from affairs.announcement import Announcement
 from affairs.api import Node, create_app
-from affairs.catalogue_source import CONTENT, load_items
-from affairs.publication import publish
-from affairs.queue import Queue, Service, load_services
+from affairs.catalogue_source import CONTENT
+from affairs.live_catalogue import LiveCatalogue
+from affairs.queue import Queue, load_services
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
 from affairs.store import Store
-from hallkit.errors import ConfigError, ConfigProblem, TrustError
-from hallkit.model.item import Item
+from hallkit.clients.mqtt import MqttLink
+from hallkit.errors import TrustError
+from hallkit.model.ids import SiteId
+from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import SystemClock
-from hallkit.runtime.config import Places, files_from_environment, hint
+from hallkit.runtime.config import Places, files_from_environment
 from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.settings import BrokerSection
+from hallkit.runtime.tls import client_context
+from hallkit.store.retention import Janitor
 from hallkit.web.server import https_context, serve
 
+IDENTITY = "affairs"
+"""Common name of the node's certificate, at the broker too."""
 SERVICES_FILE = Path(__file__).parent / "services.toml"
 
 
@@ -37,54 +47,77 @@ async def _main(ready: ReadyCallback) -> None:
     places = Places.from_environment()
     clock = SystemClock()
     services = load_services(SERVICES_FILE)
-    items = {item.catalog_code: item for item in load_items(settings.affairs.content or CONTENT)}
-    _check_services(items, services)
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
     context = https_context(places.credentials, known_peers=True)
-    publication = publish(list(items.values()), places.state / "catalogue", signing_key, clock)
-
-    def service_of_item(code: str) -> str | None:
-        item = items.get(code)
-        return item.service if item is not None else None
-
+    catalogue = LiveCatalogue(
+        settings.affairs.content or CONTENT,
+        folder=places.state / "catalogue",
+        services=services,
+        signing_key=signing_key,
+        clock=clock,
+    )
     async with Store(places.state / "affairs.sqlite") as store:
         node = Node(
             queue=Queue(
                 store,
                 services=services,
-                service_of_item=service_of_item,
+                service_of_item=catalogue.service_of_item,
                 sealer=sealer,
                 signing_key=signing_key,
                 clock=clock,
             ),
-            publication=publication,
+            catalogue=catalogue,
             devices=frozenset({*listed, *settings.affairs.devices}),
             clock=clock,
         )
-        await serve(
-            create_app(node),
-            host=settings.affairs.host,
-            port=settings.affairs.port,
-            context=context,
-            ready=ready,
-            manners=MACHINES,
-        )
+        async with asyncio.TaskGroup() as tasks:
+            janitor = Janitor(store, clock, retention.steps(settings.affairs.retention))
+            around = [
+                tasks.create_task(_reload_on_signal(catalogue), name="reload"),
+                tasks.create_task(janitor.run(), name="retention"),
+            ]
+            if settings.broker is not None:
+                site = SiteId(settings.site.id)
+                announcement = _announcement(site, settings.broker, places, catalogue)
+                around.append(tasks.create_task(announcement.run(), name="announcement"))
+            await serve(
+                create_app(node),
+                host=settings.affairs.host,
+                port=settings.affairs.port,
+                context=context,
+                ready=ready,
+                manners=MACHINES,
+            )
+            for task in around:
+                task.cancel()
 
 
-def _check_services(items: Mapping[str, Item], services: Mapping[str, Service]) -> None:
-    problems = [
-        ConfigProblem(
-            "content",
-            f"{item.catalog_code}.service",
-            f"unknown service {item.service!r}",
-            hint(item.service, services),
-        )
-        for item in items.values()
-        if item.service not in services
-    ]
-    if problems:
-        raise ConfigError(problems)
+async def _reload_on_signal(catalogue: LiveCatalogue) -> None:
+    """SIGHUP (`systemctl reload`): the content's files were changed, all of them."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    try:
+        while True:
+            await asked.wait()
+            asked.clear()
+            await catalogue.reload()
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _announcement(
+    site: SiteId, broker: BrokerSection, places: Places, catalogue: LiveCatalogue
+) -> Announcement:
+    link = MqttLink(
+        host=broker.host,
+        port=broker.port,
+        client_id=IDENTITY,
+        tls=client_context(places.credentials),
+        backoff=Backoff(cap_s=broker.reconnect_cap_s),
+    )
+    return Announcement(link, catalogue, site=site, clock=SystemClock())
 
 
 def _signing_key(path: Path) -> Ed25519PrivateKey:

@@ -1,25 +1,31 @@
-"""The catalogue that the hall's machines download: built when the content changed, then signed."""
+"""The catalogue that the hall's machines download: built when the content changed, then signed.
+
+<folder>/manifest.json            what is offered; swapped last
+<folder>/<sha256>.sqlite          the snapshot, and the last `KEPT` before it
+<folder>/<from>-<to>.delta        from each of those to the one that is offered
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import ValidationError
 
 from hallkit import __version__
-from hallkit.catalogue import snapshot
-from hallkit.model.item import Item
+from hallkit.catalogue import delta, snapshot
+from hallkit.errors import WireError
+from hallkit.model.content import Content
 from hallkit.runtime.clock import Clock, utc
-from hallkit.wire.affairs_api import CatalogueManifest
+from hallkit.wire.affairs_api import CatalogueDelta, CatalogueManifest
 
-SNAPSHOT_NAME = "catalogue.sqlite"
-MANIFEST_NAME = "catalogue.json"
+MANIFEST = "manifest.json"
+KEPT = 4
+"""Earlier snapshots from which there is a delta. A machine of an older one downloads it whole."""
+_MANIFEST_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,48 +39,109 @@ class Publication:
     def etag(self) -> str:
         return f'"{self.manifest.sha256}"'
 
+    def delta(self, from_sha256: str) -> Path | None:
+        """The file that turns an earlier snapshot into this one, if there is one."""
+        offered = self.manifest.delta_from(from_sha256)
+        return None if offered is None else _delta_path(self.path.parent, offered, self.manifest)
+
+
+class Offering(Protocol):
+    """Whoever knows what is offered now."""
+
+    @property
+    def publication(self) -> Publication: ...
+
 
 def publish(
-    items: Sequence[Item], folder: Path, signing_key: Ed25519PrivateKey, clock: Clock
+    content: Content, folder: Path, signing_key: Ed25519PrivateKey, clock: Clock
 ) -> Publication:
-    """Offer `items` from `folder`: what lies there if it is of the same content, else a new one.
+    """Offer `content` from `folder`: what lies there if it is of the same content, else a new one.
 
-    A version is `<UTC time>-<digest of the content>`, so that later ones sort behind.
+    A version is `<UTC time>-<digest of the content>`; the sequence grows even if the clock was set
+    back. Cut off at any point, the former publication stands.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / SNAPSHOT_NAME
-    digest = _digest(items)
-    standing = _standing(path, folder / MANIFEST_NAME)
+    digest = _digest(content)
+    standing = _standing(folder)
     if standing is not None and standing.version.endswith(f"-{digest}"):
         # Signed again: the key may be another one, and signing the same gives the same.
-        manifest = snapshot.sign(path, signing_key)
+        path = folder / f"{standing.sha256}.sqlite"
+        manifest = snapshot.sign(
+            path, signing_key, sequence=standing.sequence, deltas=standing.deltas
+        )
     else:
-        version = f"{utc(clock.wall_ms()):%Y%m%dT%H%M%SZ}-{digest}"
-        snapshot.build(items, path, version=version)
-        manifest = snapshot.sign(path, signing_key)
-    _write(folder / MANIFEST_NAME, manifest.to_bytes())
+        now_ms = clock.wall_ms()
+        fresh = folder / "fresh.sqlite"
+        snapshot.build(content, fresh, version=f"{utc(now_ms):%Y%m%dT%H%M%SZ}-{digest}")
+        sequence = max(now_ms // 1000, 0 if standing is None else standing.sequence + 1)
+        manifest = snapshot.sign(fresh, signing_key, sequence=sequence)
+        path = fresh.rename(folder / f"{manifest.sha256}.sqlite")
+        deltas = _make_deltas(folder, manifest)
+        manifest = snapshot.sign(path, signing_key, sequence=sequence, deltas=deltas)
+    _write(folder / MANIFEST, manifest.to_bytes())
+    _tidy(folder, manifest)
     return Publication(path, manifest)
 
 
-def _digest(items: Sequence[Item]) -> str:
-    """Of the items and of the code that lays them out."""
-    content = [__version__, snapshot.FORMAT, *(item.model_dump(mode="json") for item in items)]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def _digest(content: Content) -> str:
+    """Of the content and of the code that lays it out."""
+    told = hashlib.sha256(f"{__version__} {snapshot.FORMAT}".encode())
+    values = (*content.items, *content.bundles, *content.forms, *content.rule_packs)
+    for value in values if content.hall_map is None else (*values, content.hall_map):
+        told.update(f"\n{type(value).__name__} {value.model_dump_json()}".encode())
+    return told.hexdigest()[:16]
 
 
-def _standing(path: Path, manifest_path: Path) -> CatalogueManifest | None:
-    """The manifest of an earlier start, if the file beside it is whole."""
+def _make_deltas(folder: Path, manifest: CatalogueManifest) -> tuple[CatalogueDelta, ...]:
+    """Deltas to the new snapshot from the last ones, newest first."""
+    target = (folder / f"{manifest.sha256}.sqlite").read_bytes()
+    earlier = sorted(
+        (path for path in folder.glob("*.sqlite") if path.stem != manifest.sha256),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
+    )
+    offered = []
+    for old in earlier[:KEPT]:
+        packed = delta.make(old.read_bytes(), target)
+        offer = CatalogueDelta(
+            from_sha256=old.stem, size=len(packed), sha256=hashlib.sha256(packed).hexdigest()
+        )
+        _write(_delta_path(folder, offer, manifest), packed)
+        offered.append(offer)
+    return tuple(offered)
+
+
+def _delta_path(folder: Path, offer: CatalogueDelta, manifest: CatalogueManifest) -> Path:
+    return folder / f"{offer.from_sha256[:16]}-{manifest.sha256[:16]}.delta"
+
+
+def _standing(folder: Path) -> CatalogueManifest | None:
+    """The manifest of an earlier publication, if its file is whole."""
     try:
-        manifest = CatalogueManifest.model_validate_json(manifest_path.read_bytes())
-        with path.open("rb") as file:
+        manifest = CatalogueManifest.from_bytes(
+            (folder / MANIFEST).read_bytes(), limit=_MANIFEST_LIMIT
+        )
+        with (folder / f"{manifest.sha256}.sqlite").open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValidationError):
+    except (OSError, WireError):
         return None
     return manifest if manifest.sha256 == sha256 else None
 
 
+def _tidy(folder: Path, manifest: CatalogueManifest) -> None:
+    """Drop what no manifest names any more."""
+    kept = {manifest.sha256, *(offer.from_sha256 for offer in manifest.deltas)}
+    deltas = {_delta_path(folder, offer, manifest) for offer in manifest.deltas}
+    for path in folder.glob("*.sqlite"):
+        if path.stem not in kept:
+            path.unlink()
+    for path in folder.glob("*.delta"):
+        if path not in deltas:
+            path.unlink()
+
+
 def _write(path: Path, content: bytes) -> None:
-    fresh = path.with_suffix(".new")
+    fresh = path.with_name(f"{path.name}.new")
     with fresh.open("wb") as file:
         file.write(content)
         file.flush()

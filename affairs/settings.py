@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from affairs.retention import Retention
 from hallkit.model.ids import DeviceId
 from hallkit.runtime.config import Mistakes, Section, load
 from hallkit.runtime.settings import (
     AffairsSection,
+    BrokerSection,
     DeviceSection,
     Name,
     SiteSection,
@@ -23,6 +25,7 @@ class AffairsNodeSection(AffairsSection):
     """Machines that may take tickets though they have no file in the site's device folder."""
     content: Path | None = None
     """Folder of the authored items; none: those of the package."""
+    retention: Retention = Retention()
 
 
 class Settings(Section):
@@ -30,6 +33,8 @@ class Settings(Section):
 
     site: SiteSection
     affairs: AffairsNodeSection = AffairsNodeSection()
+    broker: BrokerSection | None = None
+    """None: nobody is told of a new catalogue, machines find it by asking."""
 
 
 def parse(files: Sequence[Path]) -> tuple[Settings, dict[DeviceId, DeviceSection]]:

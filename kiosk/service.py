@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from hallkit.catalogue.installed import installed
+from hallkit.catalogue.installed import installed, open_installed
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import HallError, LinkDown, Rejected, TrustError, WireError
 from hallkit.lexicon.words import words
@@ -22,7 +22,7 @@ from hallkit.model.ids import VisitId, new_id
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.runtime.bus import BusClient, BusServer, Connection, parse_args
 from hallkit.runtime.clock import Clock, utc
-from hallkit.runtime.keys import load_public
+from hallkit.runtime.keys import load_publics
 from hallkit.runtime.log import get_logger
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
@@ -130,6 +130,7 @@ class KioskService:
         self.stale_taps = 0
         """Not taken: the screen that they were made on was gone."""
         self._catalogue_fault = ""
+        self._tried = ""
         self._view = present(self._visit, self._around, self._words)
         self._last_tap_s = clock.mono_s()
         self._tasks: asyncio.TaskGroup | None = None
@@ -442,26 +443,36 @@ class KioskService:
             await self._clock.sleep(self._waits_interval_s)
 
     async def _watch_catalogue(self) -> None:
-        """Open the catalogue as soon as the agent has it. A visit keeps the one it began with."""
-        while self._catalogue is None:
-            try:
-                self._open_catalogue()
-            except (TrustError, WireError) as fault:
-                if str(fault) != self._catalogue_fault:
-                    self._log.warning("catalogue.refused", fault=str(fault))
-                self._catalogue_fault = str(fault)
-            else:
-                self._catalogue_fault = ""
+        """Open the catalogue as soon as the agent has it, and each newer one between visits.
+
+        A visit keeps the one it began with: its questions must not change under the finger.
+        """
+        while True:
+            if self._catalogue is None or self._visit.started_ms is None:
+                try:
+                    self._open_catalogue()
+                except (TrustError, WireError) as fault:
+                    if str(fault) != self._catalogue_fault:
+                        self._log.warning("catalogue.refused", fault=str(fault))
+                    self._catalogue_fault = str(fault)
+                else:
+                    self._catalogue_fault = ""
             await self._clock.sleep(self._catalogue_interval_s)
 
     def _open_catalogue(self) -> None:
-        have = installed(self._state)
-        if have is None:
+        """Nothing if the newest is open already."""
+        newest = installed(self._state)
+        if newest is None or (self._catalogue is not None and newest[1].sha256 == self._tried):
             return
-        path, manifest = have
-        self._catalogue = Catalogue.open(path, manifest, load_public(self._key))
-        self._catalogue.warm()
-        items = [self._catalogue.item(code) for code in self._popular]
+        fresh = open_installed(self._state, load_publics(self._key))
+        if fresh is None:
+            return
+        self._tried = newest[1].sha256  # if it is broken, the former one opened: don't try again
+        if self._catalogue is not None:
+            self._catalogue.close()
+        fresh.warm()
+        self._catalogue = fresh
+        items = [fresh.item(code) for code in self._popular]
         popular = tuple(
             Found(code=item.catalog_code, plain_name=item.plain_name, task_name=item.task_name)
             for item in items

@@ -18,7 +18,10 @@ from hallkit.wire.topics import DeviceTopics, all_up
 HUB = "hub"
 """Common name of the operations centre's certificate."""
 
-RESERVED = frozenset({HUB, "hall", "affairs"})
+AFFAIRS = "affairs"
+"""Common name of the business node's certificate."""
+
+RESERVED = frozenset({HUB, "hall", AFFAIRS})
 """Names with rights or topics of their own; no device may bear them."""
 
 DROPPED = "$SYS/broker/publish/messages/dropped"
@@ -52,6 +55,7 @@ def acl_text(site: SiteId, devices: Iterable[DeviceId]) -> str:
             ("readwrite", hall),
         )
     ]
+    blocks.append(_block(AFFAIRS, ("write", hall)))
     for device in ids:
         topics = DeviceTopics(site, device)
         blocks.append(

@@ -27,6 +27,7 @@ from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.settings import AffairsSection
 from hallkit.wire.affairs_api import (
+    CATALOGUE_DELTA,
     CATALOGUE_MANIFEST,
     CATALOGUE_SNAPSHOT,
     IDEMPOTENCY_HEADER,
@@ -141,6 +142,13 @@ class AffairsClient:
             part.replace(to)
         finally:
             part.unlink(missing_ok=True)
+
+    async def download_delta(
+        self, from_sha256: str, to: Path, *, deadline_s: float = SNAPSHOT_DEADLINE_S
+    ) -> None:
+        """Fetch what turns that catalogue into the one offered. `Rejected` if there is none."""
+        async with self._answer("GET", f"{CATALOGUE_DELTA}/{from_sha256}", deadline_s) as response:
+            await _save(response, to)
 
     async def _ask(
         self,

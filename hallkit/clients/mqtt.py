@@ -84,7 +84,7 @@ class MqttLink:
     async def run(
         self,
         *,
-        will: Callable[[], Awaitable[Publication]],
+        will: Callable[[], Awaitable[Publication]] | None = None,
         on_message: Callable[[str, bytes], Awaitable[None]],
         on_connected: Callable[[], Awaitable[None]],
         on_lost: Callable[[], Awaitable[None]] | None = None,
@@ -93,8 +93,9 @@ class MqttLink:
     ) -> None:
         """Stay connected until cancelled, then take leave in good order.
 
-        `will` is asked before each attempt. `on_connected` may publish and subscribe. Messages
-        come one at a time and in order; a fault that `on_message` raises is logged, not passed on.
+        `will` is asked before each attempt; None for a client that leaves no word. `on_connected`
+        may publish and subscribe. Messages come one at a time and in order; a fault that
+        `on_message` raises is logged, not passed on.
         An orderly end publishes `farewell` in place of the will.
         """
         inbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(UNHANDLED_LIMIT)
@@ -104,7 +105,7 @@ class MqttLink:
                 connection = _Connection(
                     self._client_id,
                     self._tls,
-                    will=await will(),
+                    will=None if will is None else await will(),
                     inbox=inbox,
                     payload_limit=self._payload_limit,
                     on_refused=on_refused or _ignore,
@@ -215,7 +216,7 @@ class _Connection:
         client_id: str,
         tls: ssl.SSLContext,
         *,
-        will: Publication,
+        will: Publication | None,
         inbox: asyncio.Queue[tuple[str, bytes]],
         payload_limit: int,
         on_refused: Refusal,
@@ -242,7 +243,8 @@ class _Connection:
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages = IN_FLIGHT
         client.tls_set_context(tls)
-        client.will_set(will[0], will[1], qos=1, retain=True)
+        if will is not None:
+            client.will_set(will[0], will[1], qos=1, retain=True)
         client.on_connect_fail = self._on_connect_fail
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect

@@ -17,6 +17,7 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 PROBLEM_TYPE = "application/problem+json"
 CATALOGUE_MANIFEST = "/v1/catalogue/manifest"
 CATALOGUE_SNAPSHOT = "/v1/catalogue/snapshot"
+CATALOGUE_DELTA = "/v1/catalogue/delta"
 TICKETS = "/v1/tickets"
 QUEUE_SERVICES = "/v1/queue/services"
 HEALTH = "/v1/health"
@@ -62,12 +63,37 @@ class QueueServices(Message):
     services: tuple[ServiceWait, ...]
 
 
-class CatalogueManifest(Message):
-    version: str
+class CatalogueDelta(Message):
+    """What turns an earlier catalogue into the one that the manifest names."""
+
+    from_sha256: str
     size: int
     sha256: str
+    """Of the delta itself."""
+
+
+class CatalogueManifest(Message):
+    """Which catalogue the hall offers, signed by the hall."""
+
+    version: str
+    sequence: int = 0
+    """Grows with each publication. A machine takes none that is lower than its own."""
+    size: int
+    sha256: str
+    deltas: tuple[CatalogueDelta, ...] = ()
     signature: str
-    """Ed25519 over `version\\nsize\\nsha256`, base64."""
+    """Ed25519 over `signed_text`, base64."""
+
+    @property
+    def signed_text(self) -> bytes:
+        """Every other field, a line each; a delta's three in one line."""
+        lines = [self.version, str(self.sequence), str(self.size), self.sha256]
+        lines += [f"{delta.from_sha256} {delta.size} {delta.sha256}" for delta in self.deltas]
+        return "\n".join(lines).encode()
+
+    def delta_from(self, sha256: str) -> CatalogueDelta | None:
+        """The delta from a catalogue of this digest, if there is one."""
+        return next((delta for delta in self.deltas if delta.from_sha256 == sha256), None)
 
 
 class Problem(Message):

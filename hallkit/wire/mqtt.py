@@ -60,6 +60,48 @@ class Ack(Message):
     """How many unacknowledged reports the device may have on the way."""
 
 
+class CatalogueNotice(Message):
+    """Retained: the catalogue that the business node offers."""
+
+    version: Annotated[str, Field(max_length=64)]
+    sequence: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    ts: int
+
+
+class Desired(Message):
+    """Retained: what the hub wants on the machine. A part that is absent is not managed."""
+
+    version: Annotated[int, Field(ge=1)]
+    """Grows with each change."""
+    catalogue: CatalogueNotice | None = None
+
+
+class PartFault(Message):
+    """Why a part of the desired is not in use."""
+
+    part: Annotated[str, Field(max_length=32)]
+    code: Annotated[str, Field(max_length=64)]
+
+
+class CatalogueInUse(Message):
+    version: Annotated[str, Field(max_length=64)]
+    sequence: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Reported(Message):
+    """Retained: what is in use on the machine, and what keeps it from the desired."""
+
+    version: Annotated[int, Field(ge=0)]
+    """Of the last desired that the machine has seen; 0 before the first."""
+    applied: bool
+    """All of it is in use."""
+    catalogue: CatalogueInUse | None = None
+    faults: Annotated[tuple[PartFault, ...], Field(max_length=8)] = ()
+    ts: int
+
+
 class HubState(Message):
     state: Literal["online", "offline"]
     ts: int

@@ -16,7 +16,11 @@ ROOT = "hallkit/1"
 UP_PRESENCE = "presence"
 UP_INFO = "info"
 UP_REPORT = "report"
+UP_REPORTED = "reported"
 DOWN_ACK = "ack"
+DOWN_DESIRED = "desired"
+CATALOGUE_STREAM = "catalogue"
+"""Which catalogue the business node offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,16 @@ class DeviceTopics:
         return f"{ROOT}/{self.site}/{self.device}/down/{DOWN_ACK}"
 
     @property
+    def reported(self) -> str:
+        """Retained: what of the desired is in use."""
+        return self._up(UP_REPORTED)
+
+    @property
+    def desired(self) -> str:
+        """Retained: what the hub wants on the machine."""
+        return f"{ROOT}/{self.site}/{self.device}/down/{DOWN_DESIRED}"
+
+    @property
     def may_write(self) -> str:
         return f"{ROOT}/{self.site}/{self.device}/up/#"
 
@@ -58,13 +72,18 @@ class DeviceTopics:
         return (
             f"{ROOT}/{self.site}/{self.device}/down/#",
             hub_state(self.site),
-            f"{ROOT}/{self.site}/hall/#",
+            hall_stream(self.site, "#"),
         )
 
 
 def hub_state(site: SiteId) -> str:
     """Retained, will: the hub is there."""
     return f"{ROOT}/{site}/hub/state"
+
+
+def hall_stream(site: SiteId, stream: str) -> str:
+    """Retained: public state of the hall, told by the business node; `#` is all of them."""
+    return f"{ROOT}/{site}/hall/{stream}"
 
 
 def all_up(site: SiteId) -> str:

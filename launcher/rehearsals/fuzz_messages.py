@@ -16,6 +16,7 @@ from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.identity import IdentityCard
 from hallkit.model.ids import SiteId, VisitId, new_id
+from hallkit.model.content import Content
 from hallkit.model.item import Item
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
@@ -250,7 +251,7 @@ def _any_character(random: Random) -> int:
 @asynccontextmanager
 async def fuzzed_search(root: Path, items: Sequence[Item]) -> AsyncIterator[_Search]:
     path = root / "fuzz-catalogue.sqlite"
-    snapshot.build(items, path, version="fuzz")
+    snapshot.build(Content(items=tuple(items)), path, version="fuzz")
     catalogue = Catalogue.unverified(path)
     try:
         yield _Search(catalogue, [item.plain_name for item in items])

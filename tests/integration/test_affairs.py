@@ -164,18 +164,18 @@ async def test_the_catalogue_comes_signed(hall: Hall) -> None:
     async with hall.running(), hall.client() as affairs:
         manifest = await affairs.manifest()
         await affairs.download_snapshot(to)
-    with Catalogue.open(to, manifest, public_key) as catalogue:
+    with Catalogue.open(to, manifest, [public_key]) as catalogue:
         assert [item.catalog_code for item in catalogue.items()] == [ITEM]
     assert not list(hall.folder.glob("*.part"))
     async with hall.running(), hall.client() as affairs:
         assert await affairs.manifest() == manifest
         with pytest.raises(LinkDown):
             await affairs.download_snapshot(to, deadline_s=0)
-    with Catalogue.open(to, manifest, public_key):
+    with Catalogue.open(to, manifest, [public_key]):
         pass
     to.write_bytes(b"damaged")
     with pytest.raises(TrustError):
-        Catalogue.open(to, manifest, public_key)
+        Catalogue.open(to, manifest, [public_key])
 
 
 async def test_it_stops_in_order_while_connections_are_open(hall: Hall) -> None:

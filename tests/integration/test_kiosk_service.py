@@ -20,6 +20,7 @@ from hallkit.catalogue.installed import FOLDER, install
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import LinkDown, Rejected
 from hallkit.lexicon.words import words
+from hallkit.model.content import Content
 from hallkit.model.item import Item, Option, Question
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
@@ -215,7 +216,7 @@ class Machine:
         self.key.write_bytes(pem)
         fresh = self.state / FOLDER / "download.part"
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        build([self.item], fresh, version="1")
+        build(Content(items=(self.item,)), fresh, version="1")
         install(fresh, self.state, sign(fresh, key))
 
     def service(self, *, last_words_s: float = 10.0, take_tries_s: float = 8.0) -> KioskService:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -64,6 +65,13 @@ def queue(
     )
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A catalogue that never changes."""
+
+    publication: Publication
+
+
 @pytest.fixture
 def node(queue: Queue, clock: SettableClock, tmp_path: Path) -> Node:
     snapshot = tmp_path / "catalogue.sqlite"
@@ -71,7 +79,7 @@ def node(queue: Queue, clock: SettableClock, tmp_path: Path) -> Node:
     manifest = CatalogueManifest(version="v1", size=9, sha256="5" * 64, signature="")
     return Node(
         queue=queue,
-        publication=Publication(snapshot, manifest),
+        catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),
         clock=clock,
     )

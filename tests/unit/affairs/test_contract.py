@@ -35,6 +35,7 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
                 if status >= "400":
                     assert list(response["content"]) == [PROBLEM_TYPE]
     assert sorted(names) == [
+        "getCatalogueDelta",
         "getCatalogueManifest",
         "getCatalogueSnapshot",
         "getHealth",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hashlib
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.publication import Publication, publish
-from hallkit.catalogue.snapshot import Catalogue
+from affairs.publication import KEPT, Publication, publish
+from hallkit.catalogue import delta
+from hallkit.catalogue.snapshot import Catalogue, verify_manifest
+from hallkit.model.content import Content
 from hallkit.model.item import Item
 from tests.unit.affairs.hall import SettableClock
 
@@ -30,34 +31,43 @@ def item(name: str) -> Item:
     )
 
 
+def content(*names: str) -> Content:
+    items = (item(name) for name in names)
+    return Content(
+        items=tuple(
+            one.model_copy(update={"catalog_code": f"510682-{number:03}"})
+            for number, one in enumerate(items, start=1)
+        )
+    )
+
+
 def holds(publication: Publication, key: Ed25519PrivateKey) -> bool:
-    content, manifest = publication.path.read_bytes(), publication.manifest
-    signed = f"{manifest.version}\n{manifest.size}\n{manifest.sha256}".encode()
-    key.public_key().verify(base64.b64decode(manifest.signature), signed)
+    told, manifest = publication.path.read_bytes(), publication.manifest
+    verify_manifest(manifest, [key.public_key()])
     return (manifest.size, manifest.sha256) == (
-        len(content),
-        hashlib.sha256(content).hexdigest(),
+        len(told),
+        hashlib.sha256(told).hexdigest(),
     )
 
 
 def test_the_same_content_keeps_its_version(
     tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
-    first = publish([item("身份证补领")], tmp_path, signing_key, clock)
+    first = publish(content("身份证补领"), tmp_path, signing_key, clock)
     clock.now += dt.timedelta(days=1)
-    again = publish([item("身份证补领")], tmp_path, signing_key, clock)
+    again = publish(content("身份证补领"), tmp_path, signing_key, clock)
     assert again == first
     assert holds(again, signing_key)
-    with Catalogue.open(first.path, first.manifest, signing_key.public_key()) as catalogue:
+    with Catalogue.open(first.path, first.manifest, [signing_key.public_key()]) as catalogue:
         assert catalogue.items() == [item("身份证补领")]
 
 
 def test_other_content_gets_a_later_version(
     tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
-    first = publish([item("身份证补领")], tmp_path, signing_key, clock)
+    first = publish(content("身份证补领"), tmp_path, signing_key, clock)
     clock.now += dt.timedelta(seconds=1)
-    second = publish([item("身份证换领")], tmp_path, signing_key, clock)
+    second = publish(content("身份证换领"), tmp_path, signing_key, clock)
     assert second.manifest.version > first.manifest.version
     assert holds(second, signing_key)
 
@@ -65,16 +75,56 @@ def test_other_content_gets_a_later_version(
 def test_a_damaged_file_is_made_again(
     tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
-    first = publish([item("身份证补领")], tmp_path, signing_key, clock)
+    first = publish(content("身份证补领"), tmp_path, signing_key, clock)
     first.path.write_bytes(b"damaged")
-    assert holds(publish([item("身份证补领")], tmp_path, signing_key, clock), signing_key)
+    assert holds(publish(content("身份证补领"), tmp_path, signing_key, clock), signing_key)
 
 
 def test_a_new_key_signs_the_standing_file(
     tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
-    first = publish([item("身份证补领")], tmp_path, signing_key, clock)
+    first = publish(content("身份证补领"), tmp_path, signing_key, clock)
     other = Ed25519PrivateKey.generate()
-    second = publish([item("身份证补领")], tmp_path, other, clock)
+    second = publish(content("身份证补领"), tmp_path, other, clock)
     assert second.manifest.sha256 == first.manifest.sha256
     assert holds(second, other)
+
+
+def test_machines_of_the_last_versions_get_a_delta(
+    tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    names = [f"第{number}版" for number in range(KEPT + 3)]
+    kept: list[tuple[str, bytes]] = []
+    for name in names:
+        clock.now += dt.timedelta(seconds=1)
+        now = publish(content("身份证补领", name), tmp_path, signing_key, clock)
+        verify_manifest(now.manifest, [signing_key.public_key()])
+        kept.append((now.manifest.sha256, now.path.read_bytes()))
+    assert len(now.manifest.deltas) == KEPT
+    for sha256, old in kept[-KEPT - 1 : -1]:
+        path = now.delta(sha256)
+        assert path is not None
+        packed = path.read_bytes()
+        assert delta.apply(old, packed, size=now.manifest.size) == now.path.read_bytes()
+        assert len(packed) < now.manifest.size / 4
+    assert now.delta(kept[0][0]) is None
+    assert len(list(tmp_path.glob("*.sqlite"))) == KEPT + 1
+    assert len(list(tmp_path.glob("*.delta"))) == KEPT
+
+
+def test_the_sequence_grows_though_the_clock_was_set_back(
+    tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    first = publish(content("身份证补领"), tmp_path, signing_key, clock)
+    clock.now -= dt.timedelta(days=400)
+    second = publish(content("身份证换领"), tmp_path, signing_key, clock)
+    assert second.manifest.sequence > first.manifest.sequence
+
+
+def test_a_new_node_does_not_start_below_what_machines_have(
+    tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    first = publish(content("身份证补领"), tmp_path / "old", signing_key, clock)
+    clock.now += dt.timedelta(days=1)
+    second = publish(content("身份证换领"), tmp_path / "new", signing_key, clock)
+    assert second.manifest.sequence > first.manifest.sequence

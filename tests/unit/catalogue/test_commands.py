@@ -61,7 +61,7 @@ def test_catalogue_is_verified_built_and_trusted(
     out = tmp_path / "c.sqlite"
     assert main(["catalogue", "build", str(out), "--version", "3", "--key", str(pem)]) == 0
     manifest = CatalogueManifest.from_bytes(out.with_name("c.sqlite.json").read_bytes(), limit=4096)
-    with Catalogue.open(out, manifest, key.public_key()) as catalogue:
+    with Catalogue.open(out, manifest, [key.public_key()]) as catalogue:
         assert catalogue.version == "3"
     assert main(["search", "jzz", "--snapshot", str(out)]) == 0
     assert main(["search", "jzz", "--snapshot", str(pem)]) == 2

@@ -1,0 +1,91 @@
+"""The catalogue that the node works by: read, checked, published; read again when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from affairs.catalogue_source import load
+from affairs.publication import Publication, publish
+from hallkit.errors import ConfigError, ConfigProblem
+from hallkit.model.content import Content
+from hallkit.runtime.clock import Clock
+from hallkit.runtime.config import hint
+from hallkit.runtime.log import get_logger
+
+
+class LiveCatalogue:
+    """What the hall offers now. `reload` replaces it whole or not at all."""
+
+    def __init__(
+        self,
+        source: Path,
+        *,
+        folder: Path,
+        services: Collection[str],
+        signing_key: Ed25519PrivateKey,
+        clock: Clock,
+    ) -> None:
+        """Read and publish. `ConfigError` lists all mistakes of the files in `source`."""
+        self._source = source
+        self._folder = folder
+        self._services = services
+        self._signing_key = signing_key
+        self._clock = clock
+        self._log = get_logger()
+        self.changed = asyncio.Event()
+        """Set when another publication is offered; whoever waits for it clears it."""
+        self._offer(*self._publish())
+
+    @property
+    def publication(self) -> Publication:
+        return self._publication
+
+    def service_of_item(self, code: str) -> str | None:
+        """Which queue handles the item; None if nobody knows it."""
+        return self._service.get(code)
+
+    async def reload(self) -> bool:
+        """Offer what the files say now; True if that is another catalogue.
+
+        Files with mistakes change nothing: the log has the mistakes, the former one stands.
+        """
+        try:
+            content, publication = await asyncio.to_thread(self._publish)
+        except ConfigError as mistakes:
+            self._log.error("catalogue.refused", mistakes=[str(one) for one in mistakes.problems])
+            return False
+        is_other = publication.manifest.sha256 != self.publication.manifest.sha256
+        self._offer(content, publication)
+        if is_other:
+            self._log.info("catalogue.published", version=publication.manifest.version)
+            self.changed.set()
+        return is_other
+
+    def _publish(self) -> tuple[Content, Publication]:
+        content = load(self._source)
+        problems = [
+            ConfigProblem(
+                "content",
+                f"{code}.service",
+                f"unknown service {service!r}",
+                hint(service, self._services),
+            )
+            for code, service in _services_of(content).items()
+            if service not in self._services
+        ]
+        if problems:
+            raise ConfigError(problems)
+        return content, publish(content, self._folder, self._signing_key, self._clock)
+
+    def _offer(self, content: Content, publication: Publication) -> None:
+        self._publication = publication
+        self._service = _services_of(content)
+
+
+def _services_of(content: Content) -> dict[str, str]:
+    services = {item.catalog_code: item.service for item in content.items}
+    return services | {bundle.code: bundle.service for bundle in content.bundles}

@@ -1,0 +1,161 @@
+"""What is old goes, and is not left in the file; a number is never given twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from affairs.queue import Queue
+from affairs.retention import Retention, steps
+from affairs.store import Store, counters, tickets, writes
+from hallkit.store.retention import BATCH_ROWS, Janitor
+from hallkit.wire.affairs_api import Applicant, TicketRequest
+from tests.unit.affairs.hall import APPLICANT, DEVICE, ITEM, SettableClock
+
+REQUEST = TicketRequest.model_validate({"item": ITEM, "applicant": APPLICANT})
+
+
+@pytest.fixture
+def janitor(store: Store, clock: SettableClock) -> Janitor:
+    return Janitor(store, clock, steps(Retention()))
+
+
+OTHER = REQUEST.model_copy(
+    update={
+        "applicant": Applicant(name="诸葛什邡", number="110105194912310038", card_kind="resident")
+    }
+)
+
+
+async def issue(queue: Queue, count: int, request: TicketRequest = REQUEST) -> None:
+    for number in range(count):
+        key = f"{request is REQUEST}-{number}"
+        await queue.issue(request, device=DEVICE, key=key)
+
+
+async def personal(store: Store) -> list[bytes]:
+    """What is sealed, and what finds it, as the files would hold it."""
+
+    def read(connection: sa.Connection) -> list[bytes]:
+        rows = connection.execute(sa.select(tickets.c.request, tickets.c.applicant_mac)).all()
+        return [
+            content
+            for row in rows
+            if row.request
+            for content in (row.request, row.applicant_mac.encode())
+        ]
+
+    return await store.transaction(read)
+
+
+async def rows(store: Store, table: sa.Table) -> int:
+    def count(connection: sa.Connection) -> int:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+    return await store.transaction(count)
+
+
+def files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("affairs.sqlite*")))
+
+
+async def test_personal_fields_go_and_no_byte_of_them_is_left_in_the_files(
+    queue: Queue, store: Store, janitor: Janitor, clock: SettableClock, tmp_path: Path
+) -> None:
+    await issue(queue, BATCH_ROWS + 40)
+    old = await personal(store)
+    clock.now += dt.timedelta(days=3)
+    await issue(queue, 5, OTHER)
+    late = [one for one in await personal(store) if one not in old]
+    content = files(tmp_path)
+    assert all(one in content for one in old)
+    assert (await janitor.sweep())["personal"] == 0
+    clock.now += dt.timedelta(days=1)
+    assert await janitor.sweep() == {"personal": BATCH_ROWS + 40, "keys": 0, "tickets": 0}
+    content = files(tmp_path)
+    assert not [one for one in old if one[-16:] in content or one[:24] in content]
+    assert all(one in content for one in late)
+    assert await personal(store) == late
+    assert await rows(store, tickets) == BATCH_ROWS + 45
+
+
+async def test_a_ticket_outlives_what_was_personal_in_it(
+    queue: Queue, janitor: Janitor, clock: SettableClock
+) -> None:
+    issued = await queue.issue(REQUEST, device=DEVICE, key="k")
+    clock.now += dt.timedelta(days=10)
+    await janitor.sweep()
+    assert (await queue.ticket(issued.ticket.id)).number == issued.ticket.number
+    again = await queue.issue(REQUEST, device=DEVICE, key="k")
+    assert (again.again, again.ticket) == (True, issued.ticket)
+
+
+async def test_keys_and_tickets_go_and_counters_stay(
+    queue: Queue, store: Store, janitor: Janitor, clock: SettableClock, tmp_path: Path
+) -> None:
+    await issue(queue, 3)
+    began = clock.now
+    clock.now += dt.timedelta(days=31)
+    assert await janitor.sweep() == {"personal": 3, "keys": 3, "tickets": 0}
+    clock.now += dt.timedelta(days=370)
+    assert await janitor.sweep() == {"personal": 0, "keys": 0, "tickets": 3}
+    assert [await rows(store, one) for one in (tickets, writes, counters)] == [0, 0, 1]
+    # Even if the clock goes back to a day of which no ticket is left.
+    clock.now = began
+    issued = await queue.issue(REQUEST, device=DEVICE, key="new")
+    assert issued.ticket.number.endswith("004")
+
+
+async def test_others_have_their_turn_between_two_batches(
+    queue: Queue, store: Store, clock: SettableClock
+) -> None:
+    await issue(queue, BATCH_ROWS * 2 + 1)
+    clock.now += dt.timedelta(days=500)
+    sizes: list[int] = []
+
+    def watched(step: Any) -> Any:
+        def batch(connection: sa.Connection, now_ms: int, after: Any) -> Any:
+            done = step(connection, now_ms, after)
+            sizes.append(done.gone)
+            return done
+
+        return batch
+
+    every = {name: watched(step) for name, step in steps(Retention()).items()}
+    began = clock.now
+    await Janitor(store, clock, every).sweep()
+    assert sizes == 3 * [BATCH_ROWS, BATCH_ROWS, 1]
+    assert clock.now > began  # it paused
+
+
+async def test_old_rows_are_found_by_an_index(store: Store, clock: SettableClock) -> None:
+    """Not by reading all the others: that would hold the database for longer every day."""
+    statements: list[str] = []
+
+    def plans(connection: sa.Connection) -> list[str]:
+        def note(_c: Any, _k: Any, statement: str, values: Any, *_rest: Any) -> None:
+            statements.append((statement, values))  # type: ignore[arg-type]
+
+        sa.event.listen(connection, "before_cursor_execute", note)
+        for step in steps(Retention()).values():
+            step(connection, clock.wall_ms(), None)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        return [
+            row[3]
+            for statement, values in statements
+            for row in connection.exec_driver_sql(f"explain query plan {statement}", values)
+        ]
+
+    found = await store.transaction(plans)
+    assert found
+    assert not [line for line in found if line.startswith("SCAN")]
+
+
+def test_tickets_are_kept_as_long_as_their_keys() -> None:
+    with pytest.raises(ValidationError, match="tickets_days"):
+        Retention(keys_days=30, tickets_days=7)
