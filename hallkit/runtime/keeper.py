@@ -26,6 +26,7 @@ from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.lifecycle import EXIT_CONFIG
 from hallkit.runtime.log import get_logger
+from hallkit.runtime.parent import end_with_parent
 
 CRASHES_LIMIT = 8
 CRASHES_WINDOW_S = 60.0
@@ -44,9 +45,6 @@ SILENCE_LIMIT_S = 15.0
 SECOND_LOOK_S = 0.25
 """The keeper may have stood still itself: what was said meanwhile is heard first."""
 
-ENDS_WITH_KEEPER = ("setpriv", "--pdeathsig", "KILL")
-"""setpriv(1) becomes the program, with prctl(2) PR_SET_PDEATHSIG: no process of a dead keeper holds
-a port or a socket, not even one that is stopped."""
 
 _MANAGERS = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 
@@ -70,7 +68,7 @@ class Keeper:
         """`prefix` begins every line that is passed on: a keeper inside another program must not
         say `ready` in its name.
         """
-        self._command = (*ENDS_WITH_KEEPER, *command, "--standby")
+        self._command = (*command, "--standby")
         self._clock = clock
         self._slow_restart_s = slow_restart_s
         self._warm_timeout_s = warm_timeout_s
@@ -225,7 +223,8 @@ class Standby:
 
     @classmethod
     async def open(cls) -> Self:
-        """Listen to standard input. Once in a process."""
+        """Listen to standard input, and end with the keeper whatever happens. Once in a process."""
+        end_with_parent()
         lines = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), sys.stdin

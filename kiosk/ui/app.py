@@ -21,6 +21,7 @@ from PySide6.QtGui import QFont, QFontInfo, QGuiApplication
 from PySide6.QtQml import QQmlApplicationEngine, QQmlComponent
 from PySide6.QtQuick import QQuickWindow
 
+from hallkit.runtime.parent import end_with_parent
 from hallkit.screens.bus import BusClient
 from hallkit.screens.engine import new_engine
 from kiosk.ui.state import KioskView, ScreenWords
@@ -150,6 +151,7 @@ class _Process(QObject):
 
     def stand_by(self, descriptor: int) -> None:
         """Wait, warm and hidden, for the line `go`; end when its sender ends, then or later."""
+        end_with_parent()
         self._notifier = QSocketNotifier(descriptor, QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._read_standby)
         _say("warm")
