@@ -44,6 +44,11 @@ tickets = sa.Table(
     sa.Index(None, "service", "day", "state"),
 )
 
+SEALED = sa.text("length(request) > 0")
+"""A ticket that still holds something personal; retention empties it."""
+
+sa.Index("ix_tickets_sealed", tickets.c.day, sqlite_where=SEALED)
+
 writes = sa.Table(
     "writes",
     metadata,
@@ -51,7 +56,7 @@ writes = sa.Table(
     sa.Column("key_mac", sa.String(64), primary_key=True),
     sa.Column("request_mac", sa.String(64), nullable=False),
     sa.Column("subject", sa.String(26), nullable=False),
-    sa.Column("written_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("written_at_ms", sa.BigInteger, nullable=False, index=True),
     comment="Idempotency keys that were used, and what they made",
 )
 

@@ -16,11 +16,12 @@ from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
 from hallkit.runtime.settings import DeviceSection, SiteSection
 from hallkit.runtime.tls import client_context
+from hallkit.store.retention import Janitor
 from hallkit.web.login import read_token
 from hallkit.web.server import https_context, serve
 from hallkit.wire.mqtt import HubState
 from hallkit.wire.topics import all_up, hub_state
-from ops import view
+from ops import retention, view
 from ops.broker import DROPPED, HUB
 from ops.console import Console
 from ops.ingest import Ingest
@@ -138,6 +139,8 @@ async def _main(ready: ReadyCallback) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(centre.ingest.run(), name="ingest")
             tasks.create_task(centre.stay_linked(), name="link")
+            janitor = Janitor(store, clock, retention.steps(settings.ops.retention))
+            tasks.create_task(janitor.run(), name="retention")
             tasks.create_task(console.live.run(), name="live page")
             await serve(
                 console.app,

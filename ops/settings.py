@@ -14,6 +14,7 @@ from hallkit.runtime.settings import (
     SiteSection,
     listed_devices,
 )
+from ops.retention import Retention
 
 
 class OpsCentreSection(OpsSection):
@@ -21,6 +22,7 @@ class OpsCentreSection(OpsSection):
 
     tls: bool = False
     """HTTPS with the process's own certificate. Without it keep `host` on loopback."""
+    retention: Retention = Retention()
 
 
 class OpsSettings(Section):

@@ -81,7 +81,7 @@ counter = sa.Table(
     "counter",
     metadata,
     sa.Column("device", sa.String(48), primary_key=True),
-    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, index=True),
     sa.Column("name", sa.String(48), primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )

@@ -8,6 +8,7 @@ never waits for it. Nothing outside this room knows which database it is.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,8 @@ Result = TypeVar("Result")
 
 BUSY_TIMEOUT_S = 5.0
 
-PRAGMAS = ("journal_mode=wal", "synchronous=full", "foreign_keys=on")
+PRAGMAS = ("journal_mode=wal", "synchronous=full", "foreign_keys=on", "secure_delete=on")
+"""`secure_delete`: what is deleted is overwritten in the file, not only unlinked."""
 
 
 def new_metadata() -> sa.MetaData:
@@ -78,6 +80,27 @@ class Database:
         def run() -> Result:
             with self._engine.begin() as connection:
                 return work(connection)
+
+        return await self._on_thread(run)
+
+    async def truncate_log(self) -> bool:
+        """Bring the write-ahead log into the file and empty it; False if a reader is in the way.
+
+        The log holds pages as they were before a deletion.
+        """
+
+        def run() -> bool:
+            connection = self._engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute("pragma wal_checkpoint(truncate)")
+                answer = cursor.fetchone()
+                cursor.close()
+            except sqlite3.Error as exc:
+                raise StoreError(f"{self._path.name}: {type(exc).__name__}") from exc
+            finally:
+                connection.close()
+            return answer is not None and answer[0] == 0  # else it was busy
 
         return await self._on_thread(run)
 

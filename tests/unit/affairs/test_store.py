@@ -35,10 +35,10 @@ async def test_migrations_make_the_schema_that_the_code_uses(store: Store) -> No
 
 async def test_the_database_is_set_to_keep_promises(store: Store, tmp_path: Path) -> None:
     def pragmas(connection: sa.Connection) -> list[object]:
-        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
         return [connection.exec_driver_sql(f"pragma {name}").scalar() for name in names]
 
-    assert await store.transaction(pragmas) == ["wal", 2, 1, 5000]
+    assert await store.transaction(pragmas) == ["wal", 2, 1, 1, 5000]
     assert stat.S_IMODE((tmp_path / "affairs.sqlite").stat().st_mode) == 0o600
 
 
