@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from hallkit.guide.verify import ways
 from hallkit.model.content import Content
 from hallkit.model.item import Item
@@ -13,6 +15,14 @@ def situations(item: Item) -> int:
     Of a multiple question each option is one way, as is none of them.
     """
     return ways(item)
+
+
+def digest(content: Content) -> str:
+    """A short name for exactly this content."""
+    told = hashlib.sha256()
+    for value in (*content.items, *content.bundles, *content.forms, *content.rule_packs):
+        told.update(value.model_dump_json(by_alias=True).encode())
+    return told.hexdigest()[:12]
 
 
 def count(content: Content) -> dict[str, int]:

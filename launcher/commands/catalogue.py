@@ -1,63 +1,169 @@
-"""The authored items: check them, or build and sign the snapshot that machines download."""
+"""The catalogue: check, sign, import from and export to other systems, generate a whole hall."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from affairs.catalogue_source import CONTENT, load_items
+from affairs.catalogue_source import CONTENT, check, load
+from affairs.census import count, digest
+from affairs.exchange import folder
+from affairs.exchange.registry import LAYOUTS
+from affairs.exchange.registry import read as read_files
+from affairs.exchange.tables import tables
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
-from hallkit.guide.questions import paths
 from hallkit.runtime.keys import load_private
 
-HELP = "authored items: verify, build"
+SNAPSHOT = "catalogue.sqlite"
+HELP = "the catalogue: verify, sign, import, export"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
-    verify = actions.add_parser("verify", help="list every mistake in the authored items")
-    make = actions.add_parser("build", help="write OUT and OUT.json, its signed manifest")
-    make.add_argument("out", type=Path, metavar="OUT")
-    make.add_argument("--version", required=True, help="what machines see as its version")
+    verify = actions.add_parser("verify", help="list every mistake, count what there is")
+    make = actions.add_parser("sign", help="build OUT, and OUT.json, its signed manifest")
+    make.add_argument(
+        "out", type=Path, nargs="?", metavar="OUT", help="catalogue.sqlite in DIR without it"
+    )
+    make.add_argument("--version", help="what machines see as its version; a digest without it")
+    make.add_argument("--sequence", type=int, default=0, help="machines take no lower one (0)")
     make.add_argument("--key", required=True, type=Path, help="Ed25519 private key, PEM")
-    for action in (verify, make):
-        action.add_argument("--content", type=Path, default=CONTENT, help="folder of the items")
+    take = actions.add_parser("import", help="items of other systems into a catalogue's folder")
+    take.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    take.add_argument("--replace", action="store_true", help="instead of the items imported before")
+    give = actions.add_parser("export", help="items as another system reads them, JSON lines")
+    give.add_argument("--format", choices=sorted(LAYOUTS), default="national")
+    give.add_argument("--out", type=Path, metavar="FILE", help="standard output without it")
+    for action in (verify, make, take, give):
+        must = action is take
+        place = action.add_argument("--catalogue", type=Path, metavar="DIR", required=must)
+        place.help = "folder of the catalogue" if must else "its folder; the authored one without"
+        if not must:
+            place.default = CONTENT
         action.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 sound, 1 mistakes in the items, 2 wrong use."""
+    """0 done, 1 mistakes or losses, 2 wrong use."""
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "verify": _verify,
+        "sign": _sign,
+        "import": _import,
+        "export": _export,
+    }
+    if args.action != "import" and not args.catalogue.is_dir():
+        print(f"{args.catalogue}: there is no such folder", file=sys.stderr)
+        return 2
+    return actions[args.action](args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    content, problems = check(args.catalogue)
+    for problem in problems:
+        _say(args, asdict(problem), str(problem))
+    errors = sum(problem.level == "error" for problem in problems)
+    told = {**count(content), "errors": errors, "warnings": len(problems) - errors}
+    counts = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in told.items())
+    _say(args, told, counts if errors else f"{counts}: sound")
+    return 1 if errors else 0
+
+
+def _sign(args: argparse.Namespace) -> int:
     try:
-        items = load_items(args.content)
+        content = load(args.catalogue)
     except ConfigError as exc:
-        for problem in exc.problems:
-            line = json.dumps(asdict(problem), ensure_ascii=False) if args.json else str(problem)
-            print(line)
-        return 1
-    if args.action == "verify":
-        told = {
-            "items": len(items),
-            "situations": sum(1 for item in items for _ in paths(item)),
-            "materials": sum(len(item.materials) for item in items),
-        }
-        counts = ", ".join(f"{number} {what}" for what, number in told.items())
-        print(json.dumps(told) if args.json else f"{counts}: sound")
-        return 0
+        return _refuse(args, exc)
+    own = args.catalogue / SNAPSHOT if args.catalogue != CONTENT else Path(SNAPSHOT)
+    out: Path = args.out or own
+    version = args.version or digest(content)
     try:
         key = load_private(args.key)
-        build(items, args.out, version=args.version)
-        manifest = sign(args.out, key)
-        args.out.with_name(f"{args.out.name}.json").write_bytes(manifest.to_bytes())
+        build(content, out, version=version)
+        manifest = sign(out, key, sequence=args.sequence)
+        folder.write(out.parent, {f"{out.name}.json": [manifest.to_bytes().decode()]})
     except (TrustError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 2
-    print(
-        manifest.model_dump_json()
-        if args.json
-        else f"{args.out.name}: {len(items)} items, version {manifest.version}"
-    )
+    done = f"{out.name}: {len(content.items)} items, version {manifest.version}"
+    _say(args, manifest.model_dump(mode="json"), done)
     return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    absent = [path for path in args.files if not path.is_file()]
+    if absent or (args.catalogue.exists() and not args.catalogue.is_dir()):
+        for path in absent or [args.catalogue]:
+            print(f"{path}: is no {'file' if absent else 'folder'}", file=sys.stderr)
+        return 2
+    batch = read_files(args.files)
+    try:
+        done = folder.merge(args.catalogue, batch.items, replace=args.replace and bool(batch.items))
+    except ConfigError as exc:
+        return _refuse(args, exc)
+    except OSError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    notes = (*batch.notes, *done.notes)
+    for note in notes:
+        _say(args, asdict(note), str(note))
+    counts = {
+        "added": done.added,
+        "updated": done.updated,
+        "unchanged": done.unchanged,
+        "repeated": batch.repeated,
+        "lost": sum(note.loss for note in notes),
+        "warnings": sum(len(line.warnings) for line in done.told),
+        "items": done.items,
+    }
+    _report(args, done, counts)
+    return 1 if counts["lost"] or not done.told else 0
+
+
+def _report(args: argparse.Namespace, done: folder.Done, counts: dict[str, int]) -> None:
+    if args.json:
+        for line in done.told:
+            print(line.model_dump_json(exclude={"kept"}))
+        print(json.dumps({**counts, "missing": dict(done.missing)}))
+        return
+    for line in done.told:
+        for warning in line.warnings:
+            print(f"{line.file}:{line.line}: {warning}")
+    print(", ".join(f"{number} {what}" for what, number in counts.items()))
+    for name, times in done.missing.items():
+        print(f"{times:6} without {tables().elements[name]}")
+
+
+def _export(args: argparse.Namespace) -> int:
+    try:
+        items = load(args.catalogue).items
+    except ConfigError as exc:
+        return _refuse(args, exc)
+    rows = folder.export(items, args.format, folder.report(args.catalogue))
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    if args.out is None:
+        for line in lines:
+            print(line)
+        return 0
+    try:
+        folder.write(args.out.parent, {args.out.name: lines})
+    except OSError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    _say(args, {"items": len(items), "format": args.format}, f"{len(items)} items")
+    return 0
+
+
+def _refuse(args: argparse.Namespace, exc: ConfigError) -> int:
+    for problem in exc.problems:
+        _say(args, asdict(problem), str(problem))
+    return 1
+
+
+def _say(args: argparse.Namespace, told: dict[str, Any], words: str) -> None:
+    print(json.dumps(told, ensure_ascii=False, default=str) if args.json else words)

@@ -59,7 +59,7 @@ def test_catalogue_is_verified_built_and_trusted(
     pem = tmp_path / "key.pem"
     pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     out = tmp_path / "c.sqlite"
-    assert main(["catalogue", "build", str(out), "--version", "3", "--key", str(pem)]) == 0
+    assert main(["catalogue", "sign", str(out), "--version", "3", "--key", str(pem)]) == 0
     manifest = CatalogueManifest.from_bytes(out.with_name("c.sqlite.json").read_bytes(), limit=4096)
     with Catalogue.open(out, manifest, [key.public_key()]) as catalogue:
         assert catalogue.version == "3"
@@ -71,5 +71,5 @@ def test_catalogue_lists_mistakes_in_the_items(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.toml").write_text("[[item]]\n", encoding="utf-8")
-    assert main(["catalogue", "verify", "--content", str(tmp_path), "--json"]) == 1
+    assert main(["catalogue", "verify", "--catalogue", str(tmp_path), "--json"]) == 1
     assert {"file": "a.toml", "key": "item 1.task_name"}.items() <= lines(capsys)[1].items()
