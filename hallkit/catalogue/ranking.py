@@ -18,6 +18,7 @@ HEARD, ALIKE = 0.85, 0.6
 """What a gram is worth of which only the syllables are right, or only sound alike."""
 OF_QUERY, OF_NAME = 0.7, 0.3
 """The two shares' parts of the score."""
+UNKNOWN_PAIR = 0.6
 HANDLING_WEIGHT = 0.4
 """新办, 变更 and so on tell siblings apart; between matters they tell little."""
 
@@ -85,9 +86,7 @@ def query(read: Read, counts: Sequence[float], names: int, frequency: Frequency)
     told = {
         place for match in thesaurus.handlings_in(read) for place in range(match.start, match.end)
     }
-    parts = [
-        part * HANDLING_WEIGHT if place in told else part for place, part in enumerate(counts)
-    ]
+    parts = [part * HANDLING_WEIGHT if place in told else part for place, part in enumerate(counts)]
     terms: dict[str, Term] = {}
     alone = zip(read, parts, strict=True)
     pairs = (((a, b), min(x, y)) for (a, x), (b, y) in pairwise(zip(read, parts, strict=True)))
@@ -95,8 +94,11 @@ def query(read: Read, counts: Sequence[float], names: int, frequency: Frequency)
         chars = "_".join(unit for unit, _ in grammed)
         syllables = "_".join(syllable for _, syllable in grammed)
         heard = telling(names, frequency("pinyin", syllables))
-        seen = telling(names, frequency("chars", chars))
+        by_letters = chars == syllables  # then no name can hold the characters
+        seen = heard if by_letters else telling(names, frequency("chars", chars))
         full = (seen + heard) / 2
+        if len(grammed) > 1 and not frequency("pinyin", syllables):
+            part *= UNKNOWN_PAIR  # noqa: PLW2901
         terms.setdefault(
             chars, Term(chars, syllables, _alike(syllables), full * part, heard * part, full)
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -21,6 +21,7 @@ from hallkit.catalogue import ranking
 from hallkit.catalogue.ranking import Match, Query, grams
 from hallkit.lexicon import pinyin, thesaurus
 from hallkit.lexicon.thesaurus import Asked, Wording
+from hallkit.lexicon.words import words
 from hallkit.model.item import Item
 
 LONGEST_QUERY = 64
@@ -31,6 +32,10 @@ _ROWS = 500
 """About as many rows as one look into the index may touch: common grams are left out."""
 _FEWEST_TOKENS = 3
 _FREQUENCIES_KEPT = 20_000
+_LEAST = 0.15
+"""Names that match less are no answers at all."""
+_BY_SOUND, _WHOLE = 0.4, 0.95
+_LISTED_MOST = 12
 _MOST = 0.5
 """Share of a query that a name covers at least."""
 _EXACT, _PREFIX, _INSIDE, _SEGMENTED = 1.0, 0.9, 0.6, 0.5
@@ -39,6 +44,17 @@ _REPLACED = 0.96
 """What a wording is worth in which the thesaurus replaced a word."""
 _SAME_HANDLING, _OTHER_HANDLING, _NEW_FIRST = 0.05, -0.05, 0.01
 
+_OURS = 0.43
+"""Below it a query goes to a person: `search.out_of_scope` measures what that costs."""
+_KNOWN_WORD, _ELSEWHERE = 0.08, -0.2
+"""A word of the thesaurus speaks for us, one of `elsewhere.toml` against."""
+_CLEAR, _AHEAD = 0.6, 0.1
+"""A clear winner scores so much, and so much more than the next."""
+_TOLD_APART = 0.02
+_LISTED_SIBLINGS = 2
+_QUESTION_MOST = 8
+
+Outcome = Literal["match", "choose", "person"]
 Kind = Literal["plain", "official", "everyday", "main"]
 
 SCHEMA = """
@@ -66,6 +82,37 @@ class Hit:
     """0 to 1, comparable within one answer only."""
     matched: str
     """The name of the item that matched best: its plain, official or everyday name."""
+    reason: str = ""
+    """Why, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer of a question."""
+
+    label: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What tells siblings apart that the query doesn't."""
+
+    text: str
+    options: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to what somebody typed or said."""
+
+    outcome: Outcome
+    """`match`: one clear winner. `choose`: candidates, and none of them (都不是). `person`: not
+    ours, or too unsure to guess."""
+    hits: tuple[Hit, ...] = ()
+    """Best first; none for `person`."""
+    question: Ask | None = None
+    """Asked if the first hit has siblings from which the query doesn't tell it apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +124,18 @@ class _Name:
     """Syllables between single spaces."""
     kind: Kind
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An item that answers."""
+
+    item: int
+    score: float
+    matched: str
+    reason: str = ""
+    best: _Best | None = None
+    """From which the reason is told, once it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +217,75 @@ class SearchIndex:
 
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items, best first. Any text is a query; one without sense finds nothing."""
-        asked = pinyin.normal(query.strip()[:LONGEST_QUERY])
-        words = pinyin.units(asked)
-        if not words or limit < 1:
+        if limit < 1:
             return []
-        if all(word.isascii() for word in words):
-            found = self._by_letters("".join(words))
-        else:
-            found = [
-                (item, best.score, best.name.text)
-                for item, best in self._by_han(thesaurus.read(asked))
-            ]
-        return [self._hit(*match) for match in found[:limit]]
+        _, answers, _ = self._answers(query)
+        return [self._hit(answer) for answer in answers[:limit]]
+
+    def find(self, text: str, limit: int = 3) -> Found:
+        """What to show for this text: a winner, candidates, a question, or the way to a person."""
+        confidence, answers, by_letters = self._answers(text)
+        if not answers or confidence < _OURS or limit < 1:
+            return Found("person")
+        first = answers[0]
+        listed, undecided = self._listed(answers)
+        question = self._question(first, undecided)
+        rival = next((one for one in listed[1:] if not self._related(one, first)), None)
+        ahead = first.score - (rival.score if rival else 0.0)
+        clear = ahead >= _AHEAD and (by_letters or confidence >= _CLEAR)
+        outcome: Outcome = "match" if clear and question is None else "choose"
+        return Found(outcome, tuple(map(self._hit, listed[:limit])), question)
+
+    def _answers(self, query: str) -> tuple[float, list[_Answer], bool]:
+        """How surely the query is ours, the items that answer, and whether it was letters."""
+        text = pinyin.normal(query.strip()[:LONGEST_QUERY])
+        units = pinyin.units(text)
+        if not units:
+            return 0.0, [], False
+        if all(unit.isascii() for unit in units):
+            letters = self._by_letters("".join(units))
+            return (letters[0].score if letters else 0.0), letters, True
+        asked = thesaurus.read(text)
+        if len(units) > 1 and len(pinyin.units(asked.text)) < 2 and not self._called(text):
+            return 0.0, [], False  # one character within a sentence says nothing
+        return self._by_han(asked, text)
+
+    def _listed(self, answers: Sequence[_Answer]) -> tuple[list[_Answer], list[_Answer]]:
+        """One answer for what has one name or can't be told apart; and the first one's equals."""
+        listed: list[_Answer] = []
+        undecided: list[_Answer] = []
+        for answer in answers:
+            related = [one for one in listed if self._related(one, answer)]
+            if related and (
+                len(related) >= _LISTED_SIBLINGS
+                or related[-1].score - answer.score < _TOLD_APART
+                or self._titles[related[-1].item] == self._titles[answer.item]
+            ):
+                if related[0] is listed[0] and listed[0].score - answer.score < _TOLD_APART:
+                    undecided.append(answer)
+                continue
+            listed.append(answer)
+            if len(listed) > _LISTED_MOST:
+                break
+        return listed, undecided
+
+    def _related(self, one: _Answer, other: _Answer) -> bool:
+        return self._siblings[one.item][0] == self._siblings[other.item][0]
+
+    def _question(self, first: _Answer, undecided: Sequence[_Answer]) -> Ask | None:
+        """By handling if that tells them apart, else by what their names differ in."""
+        options: dict[str, Choice] = {}
+        say = words()
+        items = [first.item, *(answer.item for answer in undecided)]
+        handlings = [self._siblings[item][1] for item in items]
+        by_handling = "" not in handlings and len(set(handlings)) == len(items)
+        for item, handling in zip(items, handlings, strict=True):
+            code, _, task_name = self._item(item)
+            label = say(f"handling.{handling}") if by_handling else _differing(task_name)
+            options.setdefault(label, Choice(label, code))
+        if len(options) < 2:
+            return None
+        return Ask(say("search.which"), tuple(options.values())[:_QUESTION_MOST])
 
     def warm(self) -> None:
         """Do now what the first query would wait for."""
@@ -178,8 +294,9 @@ class SearchIndex:
         self.search("办身份证")
         self.search("a")
 
-    def _by_letters(self, letters: str) -> list[tuple[int, float, str]]:
-        best: dict[int, tuple[float, str]] = {}
+    def _by_letters(self, letters: str) -> list[_Answer]:
+        best: dict[int, _Answer] = {}
+        say = words()
         for place in _letters_pattern(letters).finditer(self._lines):
             line = bisect(self._starts, place.start()) - 1
             name, score = self._names[line], _INSIDE
@@ -188,50 +305,70 @@ class SearchIndex:
                 score = _EXACT if whole else _PREFIX
             elif len(letters) == 1:
                 continue
-            if score > best.get(name.item, (0.0, ""))[0]:
-                best[name.item] = score, name.text
+            known = best.get(name.item)
+            if known is None or score > known.score:
+                of = "initials" if letters in name.initials else "letters"
+                best[name.item] = _Answer(name.item, score, name.text, say(f"search.{of}"))
         if best:
-            return _ranked(best)
+            # Among equals the order of the catalogue (新办 before its siblings).
+            return sorted(best.values(), key=lambda answer: (-answer.score, answer.item))
         spoken = _segment(letters, self._syllables)
         if len(spoken) < 2:
             return []
-        asked = Asked("", (), (), "")
         wording = Wording(tuple((one, one) for one in spoken), (1.0,) * len(spoken))
         return [
-            (item, one.score * _SEGMENTED, one.name.text)
-            for item, one in self._compared([(wording, self._query(wording))], asked)
-            if one.match.of_query > _MOST
+            _Answer(item, best.score * _SEGMENTED, best.name.text, say("search.letters"))
+            for item, best in self._compared([wording]).items()
+            if best.match.of_query > _MOST
         ]
 
-    def _by_han(self, asked: Asked) -> list[tuple[int, _Best]]:
-        queries = [
-            (wording, self._query(wording)) for wording in asked.wordings if wording.read
+    def _by_han(self, asked: Asked, text: str) -> tuple[float, list[_Answer], bool]:
+        best = self._compared(asked.wordings)
+        for name in [*self._called(text), *self._called(asked.text)]:
+            best[name.item] = _Best(1.0, name, Match(1.0, 1.0, 1.0, 0.0), asked.wordings[0])
+        placed = {item: self._placed(item, one, asked) for item, one in best.items()}
+        order = sorted(best, key=lambda item: (-placed[item], item))
+        if not order:
+            return 0.0, [], False
+        first = best[order[0]]
+        confidence = first.score
+        if first.wording.said:
+            confidence += _KNOWN_WORD
+        if asked.elsewhere:
+            confidence += _ELSEWHERE
+        answers = [
+            _Answer(item, placed[item], best[item].name.text, best=best[item]) for item in order
         ]
-        return self._compared(queries, asked)
+        return confidence, answers, False
 
     def _query(self, wording: Wording) -> Query:
         return ranking.query(wording.read, wording.parts, len(self._names), self._frequency)
 
-    def _compared(
-        self, queries: Iterable[tuple[Wording, Query]], asked: Asked
-    ) -> list[tuple[int, _Best]]:
+    def _compared(self, wordings: Iterable[Wording]) -> dict[int, _Best]:
+        """The best match of each item with any wording."""
         best: dict[int, _Best] = {}
-        for wording, query in queries:
+        for wording in wordings:
+            if not wording.read:
+                continue
+            query = self._query(wording)
             for name in self._candidates(query, heard=not wording.said):
                 match = ranking.compare(query, _name_grams(name.text, name.pinyin, name.weight))
                 score = match.score * (_REPLACED if wording.said else 1.0)
                 known = best.get(name.item)
-                if known is None or score > known.score:
+                if score > _LEAST and (known is None or score > known.score):
                     best[name.item] = _Best(score, name, match, wording)
-        return sorted(best.items(), key=lambda one: (-self._placed(*one, asked), one[0]))
+        return best
 
     def _placed(self, item: int, best: _Best, asked: Asked) -> float:
+        """The score with what tells siblings apart; between 0 and 1."""
         handling = self._siblings[item][1]
         if not asked.handlings:
-            return best.score + (_NEW_FIRST if handling == "new" else 0.0)
-        if handling in asked.handlings:
-            return best.score + _SAME_HANDLING
-        return best.score + (_OTHER_HANDLING if handling else 0.0)
+            shift = _NEW_FIRST if handling == "new" else 0.0
+        elif handling in asked.handlings:
+            shift = _SAME_HANDLING
+        else:
+            shift = _OTHER_HANDLING if handling else 0.0
+        return max(0.001, (best.score + shift) / (1 + _SAME_HANDLING))
 
     def _candidates(self, query: Query, *, heard: bool) -> Iterable[_Name]:
         """Names worth a comparison; by sound only where the words are the citizen's own."""
@@ -249,7 +386,8 @@ class SearchIndex:
         known = sorted(
             (count, token) for token in tokens if (count := self._frequency(column, token))
         )
-        chosen, rows = [], 0
+        chosen: list[str] = []
+        rows = 0
         for count, token in known:
             if len(chosen) >= _FEWEST_TOKENS and rows + count > _ROWS:
                 break
@@ -282,11 +420,16 @@ class SearchIndex:
             known = self._frequencies[key] = 0 if row is None else int(row[0])
         return known
 
-    def _hit(self, item: int, score: float, matched: str) -> Hit:
-        code, plain_name, task_name = self._connection.execute(
+    def _hit(self, answer: _Answer) -> Hit:
+        code, plain_name, task_name = self._item(answer.item)
+        reason = answer.reason or (_reason(answer.best) if answer.best else "")
+        return Hit(code, plain_name, task_name, round(answer.score, 4), answer.matched, reason)
+
+    def _item(self, item: int) -> tuple[str, str, str]:
+        row: tuple[str, str, str] = self._connection.execute(
             "SELECT code, plain_name, task_name FROM item WHERE id = ?", (item,)
         ).fetchone()
-        return Hit(code, plain_name, task_name, round(score, 4), matched)
+        return row
 
     @cached_property
     def _names(self) -> list[_Name]:
@@ -294,6 +437,17 @@ class SearchIndex:
             "SELECT item, text, initials, pinyin, kind, weight FROM name ORDER BY id"
         )
         return [_Name(*row) for row in rows]
+
+    def _called(self, text: str) -> list[_Name]:
+        """Names that are just this text."""
+        return self._by_text.get(text, [])
+
+    @cached_property
+    def _by_text(self) -> dict[str, list[_Name]]:
+        found: dict[str, list[_Name]] = {}
+        for name in self._names:
+            found.setdefault(pinyin.normal(name.text), []).append(name)
+        return found
 
     @cached_property
     def _lines(self) -> str:
@@ -310,6 +464,10 @@ class SearchIndex:
         return list(accumulate(lengths, initial=0))[:-1]
 
     @cached_property
+    def _titles(self) -> dict[int, str]:
+        return dict(self._connection.execute("SELECT id, task_name FROM item"))
+
+    @cached_property
     def _siblings(self) -> dict[int, tuple[str, str]]:
         """Family and handling of each item."""
         rows = self._connection.execute("SELECT item, family, handling FROM sibling")
@@ -320,12 +478,35 @@ class SearchIndex:
         return frozenset(self._lines.split())
 
 
-def _ranked(best: dict[int, tuple[float, str]]) -> list[tuple[int, float, str]]:
-    """Best score first; among equals the order of the catalogue (新办 before its siblings)."""
-    return sorted(
-        ((item, score, text) for item, (score, text) in best.items()),
-        key=lambda match: (-match[1], match[0]),
-    )
+def _reason(best: _Best) -> str:
+    """Why this name answers, in plain words."""
+    say, name, own = words(), best.name, _text(best.wording.read)
+    if best.match.heard > _BY_SOUND:
+        return say("search.sound", name=name.text)
+    if best.wording.said:
+        return say("search.meant", said=best.wording.said, meant=best.wording.meant)
+    if best.match.of_name > _WHOLE:
+        return say(f"search.{name.kind}", name=name.text)
+    part = _shared(own, pinyin.normal(name.text))
+    if len(part) > 1:
+        return say("search.part", part=part)
+    return say("search.near", name=name.text)
+
+
+def _text(read: Iterable[tuple[str, str]]) -> str:
+    return "".join(unit for unit, _ in read)
+
+
+def _shared(one: str, other: str) -> str:
+    """The longest run of characters that both hold."""
+    parts = (one[start:end] for start in range(len(one)) for end in range(start + 1, len(one) + 1))
+    return max((part for part in parts if part in other), key=len, default="")
+
+
+def _differing(name: str) -> str:
+    """What stands in the last brackets of a name, else the name."""
+    found = re.search(r"[(（\[]+([^()（）]*?)[)）\]]*$", name) if name[-1] in ")）]" else None
+    return found[1] if found and found[1] else name
 
 
 def _letters_pattern(letters: str) -> re.Pattern[str]:

@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hallkit.catalogue import search
-from hallkit.catalogue.search import Hit, SearchIndex
+from hallkit.catalogue.search import Found, Hit, SearchIndex
 from hallkit.errors import TrustError
 from hallkit.model.bundle import Bundle
 from hallkit.model.content import Content
@@ -197,6 +197,10 @@ class Catalogue:
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items for what somebody typed or said, best first."""
         return self._index.search(query, limit)
+
+    def find(self, text: str, limit: int = 3) -> Found:
+        """What to show for this text: a winner, candidates, a question, or the way to a person."""
+        return self._index.find(text, limit)
 
     def warm(self) -> None:
         """Do now what the first search would wait for."""

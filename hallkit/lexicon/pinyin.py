@@ -51,7 +51,7 @@ def aligned(text: str) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1024)
 def fuzzy(syllable: str) -> str:
-    """One form for syllables that many here say alike: zh=z, ch=c, sh=s, n=l, -ng=-n, hu=fu, hua=fa."""
+    """One form for syllables that many say alike: zh=z, ch=c, sh=s, n=l, -ng=-n, hu=fu, hua=fa."""
     plain = _ALIKE_BEGINNING.sub(lambda found: _ALIKE[found[0]], syllable)
     return plain[:-1] if plain.endswith("ng") else plain
 
@@ -113,7 +113,8 @@ def _general(han: str, *, keep: bool = False) -> list[str]:
     from pypinyin import lazy_pinyin  # noqa: PLC0415 - slow to load, see the module's docstring
 
     if keep:
-        read = lazy_pinyin(han, errors=list)
+        # Its types know errors that return a text only; a list keeps one syllable a character.
+        read = lazy_pinyin(han, errors=list)  # type: ignore[arg-type]
         return [_plain(syllable) or han[place] for place, syllable in enumerate(read)]
     found = (_plain(syllable) for syllable in lazy_pinyin(han, errors="ignore"))
     return [syllable for syllable in found if syllable]

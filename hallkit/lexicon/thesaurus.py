@@ -118,9 +118,7 @@ class Phrases(Generic[T]):
                     key = tuple(syllable for _, syllable in pinyin.aligned(phrase))
                     self._heard.setdefault(key, []).append(phrase)
         for phrase in self._heard.get(tuple(syllable for _, syllable in part), ()):
-            right = sum(
-                own == unit for own, (unit, _) in zip(phrase, part, strict=False)
-            )
+            right = sum(own == unit for own, (unit, _) in zip(phrase, part, strict=False))
             if len(part) >= _HEARD_FROM or right:
                 return phrase
         return None
@@ -131,7 +129,7 @@ def read(text: str) -> Asked:
     units = pinyin.aligned(text)
     elsewhere = next((match.value for match in _elsewhere().find(units)), "")
     units = _without(units, _places())
-    units = _without(units, _fillers(), keep=_kept())
+    units = _without(units, _fillers(), _kept(), _thesaurus())
     asked = _joined(units)
     handlings = dict.fromkeys(match.value for match in handlings_in(units))
     return Asked(asked, tuple(_wordings(units)), tuple(handlings), elsewhere)
@@ -150,7 +148,7 @@ def handling_of(name: str) -> str:
 
 def strip_fillers(text: str) -> str:
     """`我要咋个办居住证` → `居住证`. May leave nothing."""
-    return _joined(_without(pinyin.aligned(text), _fillers(), keep=_kept()))
+    return _joined(_without(pinyin.aligned(text), _fillers(), _kept(), _thesaurus()))
 
 
 def warm() -> None:
@@ -193,20 +191,16 @@ def _replaced(units: Units, way: Sequence[tuple[Found[tuple[Meant, ...]], Meant]
 
 
 def _without(
-    units: Sequence[tuple[str, str]], phrases: Phrases[Any], keep: Phrases[Any] | None = None
+    units: Sequence[tuple[str, str]], phrases: Phrases[Any], *keep: Phrases[Any]
 ) -> tuple[tuple[str, str], ...]:
-    kept = [
-        place for match in (keep.find(units) if keep else ())
-        for place in range(match.start, match.end)
-    ]
-    dropped = {
+    kept = {
         place
-        for match in phrases.find(units)
+        for phrases_kept in keep
+        for match in phrases_kept.find(units)
         for place in range(match.start, match.end)
     }
-    return tuple(
-        unit for place, unit in enumerate(units) if place in kept or place not in dropped
-    )
+    dropped = {place for match in phrases.find(units) for place in range(match.start, match.end)}
+    return tuple(unit for place, unit in enumerate(units) if place in kept or place not in dropped)
 
 
 def _joined(units: Iterable[tuple[str, str]]) -> str:
