@@ -154,7 +154,7 @@ def fact_type(name: str, scope: Scope) -> FactType | None:
 def _test(test: Test, facts: Facts) -> bool | None:  # noqa: PLR0911  # one line an operator
     value = facts.get(test.fact)
     if test.op == "known":
-        return value is not None
+        return value is not None and value != ""
     if value is None:
         return None
     wanted = test.value

@@ -122,8 +122,9 @@ class GuideState(Value):
 
     @property
     def all_facts(self) -> dict[str, FactValue]:
-        """What is known, answers included."""
-        return {**self.facts, **_answer_facts(self.questions, self.answers)}
+        """What is known, answers included; at the end a question not asked has an empty one."""
+        open_ = unasked(self.questions) if self.is_done else {}
+        return {**self.facts, **open_, **_answer_facts(self.questions, self.answers)}
 
 
 class ListedMaterial(Value):
@@ -375,6 +376,11 @@ def list_material(material: Material, facts: Facts) -> ListedMaterial:
 def held_facts(kinds: Iterable[str]) -> dict[str, FactValue]:
     """Facts for kinds of e-licence or card at hand."""
     return {f"held.{kind}": True for kind in kinds}
+
+
+def unasked(questions: Iterable[Question]) -> dict[str, FactValue]:
+    """Facts of questions whose turn never came: an answer that equals no option."""
+    return {f"answer.{question.key}": "" for question in questions}
 
 
 def question_of(questions: Iterable[Question], key: str) -> Question:

@@ -25,7 +25,8 @@ FACT_SOURCES: Mapping[str, str] = {
     "`applicant.sex` (GB/T 2261.1), `applicant.residence` (GB/T 2260, 6 or 9 digits), "
     "`applicant.kind` (person, company, sole_trader)",
     "held": "`held.<kind>` is true if the e-licence or card of this kind is at hand and in date",
-    "answer": "`answer.<question>` holds the key, or the keys, of the chosen option",
+    "answer": "`answer.<question>` holds the key, or the keys, of the chosen option; once the "
+    "questions are over, one that was not asked is empty, which no option equals",
     "form": "`form.<field>` as filled in",
     "licence": "`licence.<kind>.<field>` of a licence at hand",
     "upstream": "`upstream.<system>.<field>` as the system answered",

@@ -113,7 +113,8 @@ def test_other_names_of_the_facts_change_nothing(
         ("contains", "b", "b", True),
         ("starts_with", "5106", "510682001", True),
         ("starts_with", "5106", 510682, None),
-        ("known", True, "", True),
+        ("known", True, "x", True),
+        ("known", True, "", False),
     ],
 )
 def test_operators(op: str, value: FactValue, fact: FactValue, *, expected: bool | None) -> None:
