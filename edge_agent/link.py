@@ -151,7 +151,8 @@ class DeviceLink:
 
     def farewell(self) -> tuple[str, bytes]:
         """What an orderly end publishes in place of the will."""
-        return self._topics.presence, self._presence("offline").to_bytes()
+        leave = self._presence("offline").model_copy(update={"orderly": True})
+        return self._topics.presence, leave.to_bytes()
 
     async def tell_info(self) -> None:
         """Publish the inventory; skipped while it can't be (the next birth tells it)."""

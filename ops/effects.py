@@ -39,6 +39,9 @@ from ops.inbound import LARGEST, Heard, Refused
 HALL_TIME = dt.timezone(dt.timedelta(hours=8))
 """China has one time zone; a day of the hall ends at its midnight."""
 
+SUSPECT = "suspect"
+"""Presence of a machine whose will was published: lost, unless it is back soon (`ops.view`)."""
+
 PRESENCE_EVENT = "machine.presence.v1"
 """Kept by the centre itself when a machine comes or goes; never sent by one."""
 
@@ -333,16 +336,18 @@ def _presence(work: _Batch, device: DeviceId, told: Presence) -> None:
         work.settled.refused.append(Refused(device, "stale"))
         return
     work.stream(device, told.boot)
-    changed = machine.presence != told.state
+    by_will = told.state == "offline" and not told.orderly
+    presence = SUSPECT if by_will else told.state
+    changed = machine.presence != presence
     restarted = told.state == "online" and machine.boot not in ("", told.boot)
     changes: dict[str, object] = {"epoch": told.epoch, "boot": told.boot}
     if told.agent:
         changes["agent"] = told.agent
     if changed:
-        changes |= {"presence": told.state, "presence_since_ms": work.now_ms}
+        changes |= {"presence": presence, "presence_since_ms": work.now_ms}
     table = store.machine
     work.connection.execute(table.update().where(table.c.device == device).values(changes))
-    machine.epoch, machine.boot, machine.presence = told.epoch, told.boot, told.state
+    machine.epoch, machine.boot, machine.presence = told.epoch, told.boot, presence
     if changed or restarted:
         data = {"state": told.state, "restarted": restarted}
         work.remember(device, PRESENCE_EVENT, json.dumps(data), work.now_ms)

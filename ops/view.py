@@ -19,7 +19,7 @@ from hallkit.wire.events import (
     VisitEnded,
     VisitStarted,
 )
-from ops import store
+from ops import effects, store
 from ops.effects import HALL_TIME, PRESENCE_EVENT, REFUSED, TICKETS, VISITS, hall_day
 from ops.inbound import NOBODY
 
@@ -33,7 +33,10 @@ FUTURE_SLACK_MS = 60_000
 Tone = Literal["done", "plain", "attention", "fault"]
 """Shape and colour: ● fine, ○ neither, ▲ look after it, ✕ does not work."""
 
-MachineState = Literal["online", "sleeping", "silent", "offline", "unknown"]
+LOST_AFTER_MS = 20_000
+"""From a machine's will to the word that it is away: a cable that is put right needs no person."""
+
+MachineState = Literal["online", "sleeping", "silent", "suspect", "offline", "unknown"]
 
 _BROKEN = frozenset(
     {
@@ -274,6 +277,9 @@ def _state(row: sa.RowMapping | None, now_ms: int) -> MachineState:
             return "silent" if silent else "online"
         case "sleeping":
             return "sleeping"
+        case effects.SUSPECT:
+            lost = row is not None and now_ms - row["presence_since_ms"] > LOST_AFTER_MS
+            return "offline" if lost else "suspect"
         case "offline":
             return "offline"
         case _:
@@ -293,8 +299,8 @@ def _verdict(state: MachineState, peripherals: tuple[PeripheralView, ...]) -> tu
         return "fault", "state.machine_offline"
     if state in ("unknown", "sleeping"):
         return "plain", f"state.machine_{state}"
-    if state == "silent":
-        return "attention", "state.machine_silent"
+    if state in ("silent", "suspect"):
+        return "attention", f"state.machine_{state}"
     worst = min(peripherals, key=lambda one: _URGENCY.index(one.tone), default=None)
     if worst is not None and worst.tone in ("fault", "attention"):
         # One broken part does not make the machine a broken one: it still serves.

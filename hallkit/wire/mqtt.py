@@ -23,6 +23,8 @@ class Presence(Message):
     boot: Annotated[str, Field(max_length=32)]
     ts: int
     """Wall clock of the device in milliseconds."""
+    orderly: bool = False
+    """With `offline`: it took leave. A will cannot know; the device may be back in a moment."""
     agent: str = ""
     schema_version: int = 1
 

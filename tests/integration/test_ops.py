@@ -344,7 +344,9 @@ class Machine:
                     will=self._will,
                     on_connected=self._on_connected,
                     on_message=self._on_message,
-                    farewell=(lambda: (self.topics.presence, self._presence("offline")))
+                    farewell=(
+                        lambda: (self.topics.presence, self._presence("offline", orderly=True))
+                    )
                     if says_goodbye
                     else None,
                 )
@@ -436,10 +438,9 @@ class Machine:
                     if seq in self.outbox:
                         await self.link.publish(self.topics.report, self.report(seq))
 
-    def _presence(self, state: str) -> bytes:
-        return Presence.model_validate(
-            {"state": state, "epoch": self.epoch, "boot": self.boot, "ts": now_ms()}
-        ).to_bytes()
+    def _presence(self, state: str, *, orderly: bool = False) -> bytes:
+        told = {"state": state, "epoch": self.epoch, "boot": self.boot, "ts": now_ms()}
+        return Presence.model_validate(told | {"orderly": orderly}).to_bytes()
 
 
 def now_ms() -> int:
@@ -619,7 +620,7 @@ async def test_the_centre_dies_in_the_middle_and_counts_once(hall: Hall) -> None
         assert machine.acknowledged == 63
 
 
-async def test_a_machine_that_falls_silent_is_offline(hall: Hall) -> None:
+async def test_a_machine_that_falls_silent_is_suspect(hall: Hall) -> None:
     machine = Machine(hall)
     relay_port = free_ports(1)[0]
     async with Relay(relay_port, hall.broker_port).open() as relay:
@@ -632,10 +633,20 @@ async def test_a_machine_that_falls_silent_is_offline(hall: Hall) -> None:
         async with machine.on():
             await hall.until_machine(FIRST, lambda one: one["state"] == "online")
             relay.freeze()
-            shown = await hall.until_machine(FIRST, lambda one: one["state"] == "offline")
-            assert shown["tone"] == "fault"
+            shown = await hall.until_machine(FIRST, lambda one: one["state"] == "suspect")
+            assert shown["tone"] == "attention"
             relay.thaw()
             await hall.until_machine(FIRST, lambda one: one["state"] == "online")
+
+
+async def test_a_machine_that_does_not_come_back_after_its_will_is_lost(hall: Hall) -> None:
+    async with Machine(hall).on() as machine:
+        # The will's own words: a link that is cut for so long would try to connect meanwhile.
+        await machine.link.publish(machine.topics.presence, machine._presence("offline"))
+        suspect = await hall.until_machine(FIRST, lambda one: one["state"] == "suspect")
+        lost = await hall.until_machine(FIRST, lambda one: one["state"] == "offline")
+        assert (suspect["tone"], lost["tone"]) == ("attention", "fault")
+        assert suspect["since_ms"] == lost["since_ms"]
 
 
 async def test_the_will_of_an_old_connection_does_not_count(hall: Hall) -> None:

@@ -125,7 +125,8 @@ async def running(machine: Machine) -> AsyncIterator[Machine]:
 async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Machine) -> None:
     topic, will = await machine.link.make_will()
     assert topic == TOPICS.presence
-    assert Presence.from_bytes(will, limit=PAYLOAD_LIMIT).state == "offline"
+    testament = Presence.from_bytes(will, limit=PAYLOAD_LIMIT)
+    assert (testament.state, testament.orderly) == ("offline", False)
     await machine.link.on_connected()
     assert machine.broker.subscribed == [TOPICS.ack, HUB]
     presence, info = machine.broker.published
@@ -133,7 +134,10 @@ async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Mac
     assert (presence[0], presence[2]) == (TOPICS.presence, True)
     assert (birth.state, birth.epoch, birth.boot) == ("online", 1, "boot-b")
     assert (info[0], info[2]) == (TOPICS.info, True)
-    assert machine.link.farewell()[0] == TOPICS.presence
+    leave_topic, leave = machine.link.farewell()
+    assert leave_topic == TOPICS.presence
+    parting = Presence.from_bytes(leave, limit=PAYLOAD_LIMIT)
+    assert (parting.state, parting.orderly) == ("offline", True)
     await machine.link.make_will()
     await machine.link.on_connected()
     again = Presence.from_bytes(machine.broker.published[2][1], limit=PAYLOAD_LIMIT)

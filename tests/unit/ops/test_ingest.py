@@ -32,8 +32,8 @@ from hallkit.wire.events import (
 )
 from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, Info, Presence, Report
 from hallkit.wire.topics import DeviceTopics
-from ops import store
-from ops.effects import settle
+from ops import store, view
+from ops.effects import SUSPECT, settle
 from ops.inbound import Heard, Refused, receive
 from ops.ingest import Ingest
 from ops.store import Store, migrate
@@ -68,8 +68,8 @@ def report(
     )
 
 
-def presence(state: str, epoch: int, boot: str = "b1") -> Heard:
-    body = {"state": state, "epoch": epoch, "boot": boot, "ts": 0}
+def presence(state: str, epoch: int, boot: str = "b1", *, orderly: bool = False) -> Heard:
+    body = {"state": state, "epoch": epoch, "boot": boot, "ts": 0, "orderly": orderly}
     return Heard(DEVICE, Presence.model_validate(body))
 
 
@@ -296,7 +296,23 @@ def test_a_will_older_than_the_birth_is_ignored() -> None:
         assert one(engine, store.machine)["presence"] == "online"
         assert counters(engine) == {"refused.stale": 1}
         apply(engine, presence("offline", 5))
+        assert one(engine, store.machine)["presence"] == SUSPECT
+        apply(engine, presence("online", 6), presence("offline", 6, orderly=True))
         assert one(engine, store.machine)["presence"] == "offline"
+
+
+def test_a_machine_is_lost_twenty_seconds_after_its_will_and_at_once_after_its_leave() -> None:
+    with database() as engine:
+        apply(engine, presence("online", 1), presence("offline", 1))
+        row = sa.select(store.machine)
+        with engine.begin() as connection:
+            will = connection.execute(row).mappings().one()
+            shown = [view._state(will, NOW_MS + passed_ms) for passed_ms in (0, 20_000, 20_001)]
+            assert shown == ["suspect", "suspect", "offline"]
+            assert view._verdict("suspect", ()) == ("attention", "state.machine_suspect")
+        apply(engine, presence("online", 2), presence("offline", 2, orderly=True))
+        with engine.begin() as connection:
+            assert view._state(connection.execute(row).mappings().one(), NOW_MS) == "offline"
 
 
 def test_a_machine_that_lost_its_disk_is_believed() -> None:
@@ -306,7 +322,7 @@ def test_a_machine_that_lost_its_disk_is_believed() -> None:
         machine = one(engine, store.machine)
         assert (machine["presence"], machine["epoch"]) == ("online", 1)
         apply(engine, presence("offline", 90))
-        assert one(engine, store.machine)["presence"] == "offline"
+        assert one(engine, store.machine)["presence"] == SUSPECT
 
 
 def test_a_retained_presence_heard_again_changes_nothing() -> None:
