@@ -245,9 +245,11 @@ def load_hall_map(folder: Path = MAP, devices: Iterable[str] | None = None) -> H
     compiler.check_names()
     if not compiler.problems:
         hall = compiler.compile()
-        for mistake in [] if compiler.problems else verify(hall, devices):
+        cut_off = {key for key, *_ in compiler.problems}
+        for mistake in verify(hall, devices):
             key = compiler.origin.get(mistake.key, mistake.key)
-            compiler.problems.append((key, mistake.message, mistake.suggestion))
+            if not (key in cut_off and "route_node" in mistake.message):
+                compiler.problems.append((key, mistake.message, mistake.suggestion))
     if compiler.problems:
         raise ConfigError(
             [
@@ -280,6 +282,14 @@ def check_addresses(
         if place is not None and item.transact_addr != place:
             told = f"is at {place!r} on the map, not {item.transact_addr!r}"
             problems.append(ConfigProblem("item", f"{item.catalog_code}.transact_addr", told))
+        serving = {
+            str(window.properties.number)
+            for window in hall.windows
+            if item.service in window.properties.services
+        }
+        if strangers := sorted(set(item.windows) - serving):
+            told = f"window {', '.join(strangers)} does not serve {item.service}"
+            problems.append(ConfigProblem("item", f"{item.catalog_code}.windows", told))
     return problems
 
 
