@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("png", nargs="?", type=Path, metavar="PNG", help="draw all storeys")
     parser.add_argument("--geojson", type=Path, metavar="OUT", help="write the map as GeoJSON")
+    parser.add_argument("--schema", type=Path, metavar="OUT", help="write its JSON Schema")
     parser.add_argument(
         "--route",
         nargs=2,
@@ -60,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
                 return 1
         if args.geojson:
             args.geojson.write_text(hall.model_dump_json() + "\n", encoding="utf-8")
+        if args.schema:
+            schema = HallMap.model_json_schema(mode="serialization")
+            text = json.dumps(schema, ensure_ascii=False, indent=1)
+            args.schema.write_text(text + "\n", encoding="utf-8")
         if args.png:
             save(hall, args.png, route)
     except (ValueError, OSError) as exc:
