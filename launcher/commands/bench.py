@@ -34,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of figures' names")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
-        "--write", action="store_true", help="measure everything and write docs/benchmarks.md"
+        "--write",
+        action="store_true",
+        help="write docs/benchmarks.md; with names, only the rows that were measured",
     )
 
 
@@ -42,10 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit 0 if every figure is within its limit, 1 if one is not, 2 for an unknown name."""
     measures = _measures()
     chosen = {name: measure for name, measure in measures.items() if _wanted(name, args.names)}
-    if not chosen or (args.write and args.names):
-        print(
-            f"hall bench: known names: {', '.join(measures)}; --write takes none", file=sys.stderr
-        )
+    if not chosen:
+        print(f"hall bench: known names: {', '.join(measures)}", file=sys.stderr)
         return 2
     configure_logging("error", process="bench")
     load, words = os.getloadavg()[0], machine()
@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
                 figures.append(figure)
                 print(_line(figure, words, as_json=args.json), flush=True)
     if args.write:
-        DOCUMENT.write_text(_document(figures, words, load), encoding="utf-8")
+        before = DOCUMENT.read_text(encoding="utf-8") if args.names else ""
+        written = _renewed(before, figures, load) if before else _document(figures, words, load)
+        DOCUMENT.write_text(written, encoding="utf-8")
         print(f"hall bench: wrote {DOCUMENT.relative_to(CHECKOUT)}", file=sys.stderr)
     return 0 if all(figure.holds for figure in figures) else 1
 
@@ -121,11 +123,7 @@ def _document(figures: Sequence[Figure], words: str, load: float) -> str:
         if load > BUSY_LOAD
         else "The machine was not busy then; what ran later beside the measuring is not known."
     )
-    rows = [
-        f"| `{figure.name}` | {figure.value:,.1f} {figure.unit} | {_cell(figure.limit, 0)} "
-        f"| {figure.peer or '–'} | {_cell(figure.peer_value, 1)} | {_cell(figure.ratio, 3)} |"
-        for figure in figures
-    ]
+    rows = [_row(figure) for figure in figures]
     return "\n".join(
         [
             "# Benchmarks",
@@ -141,6 +139,29 @@ def _document(figures: Sequence[Figure], words: str, load: float) -> str:
             *rows,
             "",
         ]
+    )
+
+
+def _renewed(before: str, figures: Sequence[Figure], load: float) -> str:
+    """The document with these figures' rows replaced, and a line that says when."""
+    rows = {figure.name: _row(figure) for figure in figures}
+    renewed = (
+        f"- Measured again {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, "
+        f"commit {commit() or 'none'}, load {load:.2f}: {', '.join(f'`{name}`' for name in rows)}"
+    )
+    lines: list[str] = []
+    for line in before.splitlines():
+        if line.startswith("| figure "):
+            lines[-1:] = [renewed, ""]
+        name = line.split("`")[1] if line.startswith("| `") else ""
+        lines.append(rows.pop(name, line))
+    return "\n".join([*lines, *rows.values(), ""])
+
+
+def _row(figure: Figure) -> str:
+    return (
+        f"| `{figure.name}` | {figure.value:,.1f} {figure.unit} | {_cell(figure.limit, 0)} "
+        f"| {figure.peer or '–'} | {_cell(figure.peer_value, 1)} | {_cell(figure.ratio, 3)} |"
     )
 
 

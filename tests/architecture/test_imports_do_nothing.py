@@ -90,7 +90,8 @@ def probe(folder: Path, *rooms: str) -> subprocess.CompletedProcess[str]:
 def test_importing_every_module_does_nothing(checkout: Path) -> None:
     done = probe(checkout, *ROOMS)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "imported 1" in done.stdout, "the walk found our modules"
+    count = int(done.stdout.rpartition("imported ")[2])
+    assert count > 100, "the walk found our modules"
 
 
 @pytest.mark.parametrize(
