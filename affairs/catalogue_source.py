@@ -14,6 +14,7 @@ Each mistake names the author's file and line.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ class _Reading:
     origin: dict[tuple[str, str], _Origin] = field(default_factory=dict)
     lines: dict[Path, Mapping[str, int]] = field(default_factory=dict)
     """Asked for only where something is wrong."""
+    texts: dict[Path, Sequence[str]] = field(default_factory=dict)
 
     def of(self, model: type[_V]) -> tuple[_V, ...]:
         return tuple(
@@ -273,18 +275,38 @@ class _Reading:
         if origin.line is not None:
             return origin.line
         if origin.file not in self.lines:
-            self.lines[origin.file] = lines_of(origin.file.read_text(encoding="utf-8"))
+            text = origin.file.read_text(encoding="utf-8")
+            self.lines[origin.file] = lines_of(text)
+            self.texts[origin.file] = text.split("\n")
         lines = self.lines[origin.file]
-        best, path, node = lines.get(origin.place), origin.place, origin.raw
+        path, node = origin.place, origin.raw
+        best = statement = lines.get(path)
         for part in filter(None, key.split(".")):
             entered = _enter(node, path, part, origin.shared)
             if entered is None:
                 break
             node, path = entered
-            best = lines.get(path, best)
+            line = lines.get(path)
+            if line is not None and line != statement:
+                best = statement = line
+            elif best is not None and path.endswith("]"):  # within one statement
+                best = _line_of_entry(self.texts[origin.file], best, part)
         return best
 
 
+def _line_of_entry(text: Sequence[str], start: int, name: str) -> int:
+    """Where an entry of a list that is one statement is named; the statement's line if nowhere."""
+    named = re.compile(rf"""["']{re.escape(name)}["']""")
+    for number in range(start, len(text) + 1):
+        line = text[number - 1]
+        if named.search(line):
+            return number
+        if number > start and _HEADER.match(line):
+            break
+    return start
+
+
+_HEADER = re.compile(r"\[{1,2}[\w.]+\]{1,2}\s*(#.*)?$")
 _LISTS = ("options", "fields")
 """Lists whose entries a mistake's key names without naming the list."""
 _NAMES = ("key", "item", "system")

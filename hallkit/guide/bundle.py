@@ -25,6 +25,7 @@ from hallkit.guide.questions import (
     PersonalList,
     Told,
     fits,
+    held_facts,
     in_order,
     option_of,
     personal_list,
@@ -290,6 +291,7 @@ def _lists(state: BundleState) -> tuple[dict[str, PersonalList], tuple[Left, ...
     for code in state.needed:
         item, own = state.item(code), state.of_item(code)
         if own.ending is None:
+            own = own.model_copy(update={"facts": {**own.facts, **_yielded(state, code)}})
             lists[code] = personal_list(item, own)
         else:
             end = own.ending
@@ -302,6 +304,13 @@ def _lists(state: BundleState) -> tuple[dict[str, PersonalList], tuple[Left, ...
                 )
             )
     return lists, tuple(left)
+
+
+def _yielded(state: BundleState, code: str) -> dict[str, FactValue]:
+    """Licences that are there by then: results of the members that come first."""
+    first = [one for one in state.member(code).after if one in state.needed]
+    kinds = (state.item(one).licence_kind for one in first if state.of_item(one).ending is None)
+    return held_facts(filter(None, kinds))
 
 
 def _timeline(state: BundleState, lists: Mapping[str, PersonalList]) -> tuple[Planned, ...]:

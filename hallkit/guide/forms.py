@@ -128,7 +128,8 @@ def check(
             continue
         value = values.get(field.key)
         label = field.plain_label or field.label
-        if value is None or _is_empty(value):
+        unsigned = field.kind == "signature" and value is False
+        if value is None or _is_empty(value) or unsigned:
             if field.required:
                 asked = "form.sign" if field.kind == "signature" else "form.missing"
                 problems.append(FieldProblem(field=field.key, text=words(asked, field=label)))

@@ -11,6 +11,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hallkit.catalogue import Catalogue
 from hallkit.wire.affairs_api import CatalogueManifest
 from launcher.cli import main
+from tests.fakes.item import ITEM
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _catalogue(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A folder with one item, so that authors at work do not disturb."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    (folder / "items.jsonl").write_text(ITEM.model_dump_json(by_alias=True), encoding="utf-8")
+    CATALOGUE[:] = ["--catalogue", str(folder)]
+
+
+CATALOGUE: list[str] = []
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -35,19 +47,49 @@ def test_search_answers_each_line_and_tells_of_a_miss(
 def test_guide_asks_then_lists(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed(monkeypatch, "senior-card\nsenior-card where=local,who=self\nsenoir-card\n")
-    assert main(["guide", "-", "--json", "--held", "resident_card"]) == 1
-    asks, lists, refused = lines(capsys)
-    assert (asks["done"], asks["remaining"], asks["list"]) == (False, 2, None)
-    assert isinstance(lists["list"], dict)
-    assert lists["list"]["materials"][0]["already_held"] is True
-    assert "did you mean 'senior-card'" in str(refused["error"])
+    feed(monkeypatch, "food\n开饭店 place=rented,size=big\nfod\nfood place=moon\n")
+    assert main(["guide", "-", "--json", "--held", "resident_card", *CATALOGUE]) == 1
+    asks, lists, refused, unfit = lines(capsys)
+    assert asks["question"] == {
+        "key": "place",
+        "text": "店面是租的吗",
+        "why": "租的要看合同",
+        "multiple": False,
+        "none": None,
+        "options": [
+            {"key": "rented", "label": "租的", "explain": ""},
+            {"key": "own", "label": "自己的", "explain": ""},
+        ],
+    }
+    assert (asks["input"], asks["answered"], asks["guide"]) == ("food", [], None)
+    guide = lists["guide"]
+    assert isinstance(guide, dict)
+    assert guide["materials"][0]["already_held"] is True
+    assert (guide["item"], guide["window"], guide["days"]) == ("food", "2楼 A区", 0)
+    assert "did you mean 'food'" in str(refused["error"])
+    assert "known: own, rented" in str(unfit["error"])
+
+
+def test_a_slips_code_opens_the_same_guide(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = ["--answers", "place=rented,size=big"]
+    assert main(["guide", "food", "--json", *answers, *CATALOGUE]) == 0
+    (first,) = lines(capsys)
+    assert isinstance(first["guide"], dict)
+    assert main(["guide", str(first["guide"]["code"]), "--json", *CATALOGUE]) == 0
+    (again,) = lines(capsys)
+    assert again["guide"] == first["guide"]
 
 
 def test_guide_refuses_what_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["guide", "senior-card", "--answers", "where"]) == 2
-    assert main(["guide", "senior-card", "--answers", "where=moon"]) == 1
-    assert "known: elsewhere, local" in capsys.readouterr().err
+    assert main(["guide", "food", "--answers", "place", *CATALOGUE]) == 2
+    assert main(["guide", "food", "--answers", "place=moon", *CATALOGUE]) == 1
+    assert main(["guide", "food", "--facts", "applicant.agee=3", *CATALOGUE]) == 2
+    assert main(["guide", "food", "--facts", "applicant.age=old", *CATALOGUE]) == 2
+    assert main(["guide", "food", "--catalogue", "/nowhere"]) == 2
+    told = capsys.readouterr().err
+    assert "known: own, rented" in told
+    assert "did you mean 'applicant.age'" in told
+    assert "is a number" in told
 
 
 def test_catalogue_is_verified_built_and_trusted(

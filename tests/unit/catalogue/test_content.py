@@ -12,6 +12,7 @@ from affairs.catalogue_source import check, load_items
 from hallkit.errors import ConfigError
 from hallkit.guide.questions import paths, personal_list
 from hallkit.model.item import Item
+from tests.fakes.item import ITEM
 
 ITEMS = load_items()
 IDS = [item.catalog_code for item in ITEMS]
@@ -169,6 +170,21 @@ def test_a_mistake_names_the_line_on_which_the_author_wrote_it(tmp_path: Path) -
     assert len(content.items) == 1
 
 
+def test_an_entry_of_a_list_in_one_statement_has_its_own_line(tmp_path: Path) -> None:
+    questions = """
+first_question = "who"
+questions = [
+  { key = "who", text = "谁来办", why = "要的不一样。", options = [
+    { key = "self", label = "本人来" },
+    { key = "other", label = "别人来", next_question = "whoo" },
+  ] },
+]
+"""
+    write(tmp_path, "a.toml", SOUND + questions)
+    _, [problem] = check(tmp_path)
+    assert str(problem).startswith("a.toml:21: one.questions.who.other.next_question")
+
+
 def test_words_alone_are_no_reason_to_refuse_a_catalogue(tmp_path: Path) -> None:
     write(tmp_path, "a.toml", DEEP.replace("whoo", ""))
     assert [one.level for one in check(tmp_path)[1]] == ["warning"]
@@ -182,9 +198,8 @@ def test_a_mistake_of_a_shared_material_is_told_where_that_stands(tmp_path: Path
 
 
 def test_json_lines_name_their_line(tmp_path: Path) -> None:
-    (item,) = (one for one in ITEMS if one.catalog_code == "social-card-replace")
-    wrong = item.model_copy(update={"catalog_code": "x", "promise_day": 99, "anticipate_day": 9})
-    lines = [item.model_dump_json(by_alias=True), "", wrong.model_dump_json(by_alias=True)]
+    wrong = ITEM.model_copy(update={"catalog_code": "x", "promise_day": 99, "anticipate_day": 9})
+    lines = [ITEM.model_dump_json(by_alias=True), "", wrong.model_dump_json(by_alias=True)]
     write(tmp_path, "items.jsonl", "\n".join([*lines, "{", "[]"]))
     write(tmp_path, "report.jsonl", "not read")
     write(tmp_path, "itms.jsonl", "{}")

@@ -209,6 +209,18 @@ def test_what_is_known_is_not_asked() -> None:
     assert guide.learn(state, {}).at == "food.size"
 
 
+def test_what_an_earlier_member_yields_is_not_handed_in() -> None:
+    paper = Material(key="paper", material_name="营业执照", held_as="business_licence")
+    items = {
+        **ITEMS,
+        "licence": LICENCE.model_copy(update={"licence_kind": "business_licence"}),
+        "food": item("food", materials=(paper,)),
+    }
+    answers = {"what": "food", "board": "no", "licence.place": "own"}
+    plan = guide.personal_plan(guide.replay(BUNDLE, items.values(), answers))
+    assert [(one.material.key, one.already_held) for one in plan.materials][-1] == ("paper", True)
+
+
 def test_a_member_that_ends_elsewhere_is_named() -> None:
     stop = Option(key="own", label="自己的", stop="不用办，直接开。")
     place = PLACE.model_copy(update={"options": (stop, PLACE.options[1])})
