@@ -116,7 +116,9 @@ def days(value: Any, kind: Any = None) -> tuple[int, DayType] | None:
     if bare is not None and _BARE_NUMBER.fullmatch(found):
         return bare, unit
     for name, factor, of in _units():
-        match = re.search(rf"([\d{_numerals()}]+)\s*[(（]?\s*(?:个)?\s*{re.escape(name)}", found)
+        match = re.search(
+            rf"([\d{_numerals()}]+)\s*[(（]?\s*{words.counter}?\s*{re.escape(name)}", found
+        )
         if match and (count := _count(match[1])) is not None:
             # Part of a day is a day.
             total = count * factor if factor else 1

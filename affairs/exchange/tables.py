@@ -37,6 +37,7 @@ class Days(_Part):
     ten: str
     hundred: str
     two: str
+    counter: str
     working: dict[str, int]
     calendar: dict[str, int]
 

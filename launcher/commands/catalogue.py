@@ -10,18 +10,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affairs.catalogue_source import CONTENT, check, load
+from affairs import queue
+from affairs.catalogue_source import CONTENT, REPORT, check, load
 from affairs.census import count, digest
 from affairs.exchange import folder
 from affairs.exchange.registry import LAYOUTS
 from affairs.exchange.registry import read as read_files
 from affairs.exchange.tables import tables
+from affairs.generator import CannotFillError, generate, written
+from affairs.hall_map import load_hall_map
+from affairs.queue import load_services
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
 from hallkit.runtime.keys import load_private
 
 SNAPSHOT = "catalogue.sqlite"
-HELP = "the catalogue: verify, sign, import, export"
+HELP = "the catalogue: verify, sign, import, export, generate"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     give = actions.add_parser("export", help="items as another system reads them, JSON lines")
     give.add_argument("--format", choices=sorted(LAYOUTS), default="national")
     give.add_argument("--out", type=Path, metavar="FILE", help="standard output without it")
+    fill = actions.add_parser("generate", help="the authored items filled up to a whole hall")
+    fill.add_argument("--seed", type=int, default=1, help="the same seed, the same bytes (1)")
+    fill.add_argument("--replace", action="store_true", help="instead of what DIR holds")
+    fill.add_argument(
+        "--catalogue", type=Path, metavar="DIR", help="write it there; counts only without it"
+    )
+    fill.add_argument("--json", action="store_true", help="one JSON object a line")
     for action in (verify, make, take, give):
         must = action is take
         place = action.add_argument("--catalogue", type=Path, metavar="DIR", required=must)
@@ -56,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
         "sign": _sign,
         "import": _import,
         "export": _export,
+        "generate": _generate,
     }
-    if args.action != "import" and not args.catalogue.is_dir():
+    if args.action not in ("import", "generate") and not args.catalogue.is_dir():
         print(f"{args.catalogue}: there is no such folder", file=sys.stderr)
         return 2
     return actions[args.action](args)
@@ -69,7 +81,7 @@ def _verify(args: argparse.Namespace) -> int:
         _say(args, asdict(problem), str(problem))
     errors = sum(problem.level == "error" for problem in problems)
     told = {**count(content), "errors": errors, "warnings": len(problems) - errors}
-    counts = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in told.items())
+    counts = _words(told)
     _say(args, told, counts if errors else f"{counts}: sound")
     return 1 if errors else 0
 
@@ -134,7 +146,7 @@ def _report(args: argparse.Namespace, done: folder.Done, counts: dict[str, int])
     for line in done.told:
         for warning in line.warnings:
             print(f"{line.file}:{line.line}: {warning}")
-    print(", ".join(f"{number} {what}" for what, number in counts.items()))
+    print(_words(counts))
     for name, times in done.missing.items():
         print(f"{times:6} without {tables().elements[name]}")
 
@@ -157,6 +169,46 @@ def _export(args: argparse.Namespace) -> int:
         return 2
     _say(args, {"items": len(items), "format": args.format}, f"{len(items)} items")
     return 0
+
+
+def _generate(args: argparse.Namespace) -> int:
+    place: Path | None = args.catalogue
+    if place is not None and (mistake := _occupied(place, replace=args.replace)):
+        print(f"{place}: {mistake}", file=sys.stderr)
+        return 2
+    try:
+        services = load_services(Path(queue.__file__).with_name("services.toml"))
+        content = generate(load(), load_hall_map(), services, seed=args.seed)
+    except ConfigError as exc:
+        return _refuse(args, exc)
+    except CannotFillError as exc:
+        _say(args, {"error": str(exc)}, str(exc))
+        return 1
+    if place is not None:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            folder.write(place, written(content))
+        except OSError as exc:
+            print(exc, file=sys.stderr)
+            return 2
+    told = count(content)
+    _say(args, told, _words(told))
+    return 0
+
+
+def _occupied(place: Path, *, replace: bool) -> str:
+    """Why nothing may be generated into this folder."""
+    if place.exists() and not place.is_dir():
+        return "is no folder"
+    if any(place.glob("*.toml")) or (place / REPORT).exists():
+        return "holds authored or imported items; a generated hall needs a folder of its own"
+    if any(place.glob("*.jsonl")) and not replace:
+        return "holds items; --replace puts the generated ones in their place"
+    return ""
+
+
+def _words(told: dict[str, int]) -> str:
+    return ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in told.items())
 
 
 def _refuse(args: argparse.Namespace, exc: ConfigError) -> int:

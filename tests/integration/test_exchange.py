@@ -11,6 +11,7 @@ from affairs.catalogue_source import load
 from affairs.exchange import folder
 from affairs.exchange.registry import LAYOUTS, Batch, read
 from affairs.exchange.source import read as read_source
+from affairs.generator.vocabulary import desks, words
 
 DATA = Path(__file__).parents[3] / "shared/data/catalogue"
 FILES = {
@@ -96,3 +97,20 @@ def test_both_merge_into_one_catalogue(tmp_path: Path) -> None:
     done = folder.merge(tmp_path, read(FILES.values()).items)
     assert done.items == sum(ROWS.values())
     assert len(load(tmp_path).items) == done.items
+
+
+def test_made_up_names_are_our_own() -> None:
+    """No name of a generated item is copied from the data."""
+    items = [entry.item for entry in read(FILES.values()).items]
+    theirs = {name for item in items for name in (item.task_name, item.main_name, item.sub_name)}
+    ours = {
+        name
+        for desk in desks()
+        for matter in desk.parsed()
+        for name in (
+            matter.name,
+            *(f"{matter.name} {word}" for _, word in words().kinds[matter.kind].handlings()),
+        )
+    }
+    assert len(ours) > 1300
+    assert ours & theirs == set()
