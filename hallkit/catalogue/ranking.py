@@ -20,6 +20,8 @@ OF_QUERY, OF_NAME = 0.7, 0.3
 """The two shares' parts of the score."""
 UNKNOWN_PAIR = 0.6
 HANDLING_WEIGHT = 0.4
+APART, APART_MOST = 0.6, 12
+"""What a pair is worth whose characters stand apart in the name, and how far at most."""
 """新办, 变更 and so on tell siblings apart; between matters they tell little."""
 
 Read = Sequence[tuple[str, str]]
@@ -38,6 +40,8 @@ class Term:
     heard: float
     full: float
     """The weight without the discount for a handling word."""
+    pair: tuple[str, str] | None
+    """Its characters, if it is a 2-gram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Query:
 class NameGrams:
     """A name, ready to be compared."""
 
+    text: str
     chars: frozenset[str]
     syllables: frozenset[str]
     alike: frozenset[str]
@@ -100,7 +105,11 @@ def query(read: Read, counts: Sequence[float], names: int, frequency: Frequency)
         if len(grammed) > 1 and not frequency("pinyin", syllables):
             part *= UNKNOWN_PAIR  # noqa: PLW2901
         terms.setdefault(
-            chars, Term(chars, syllables, _alike(syllables), full * part, heard * part, full)
+            chars,
+            Term(
+                *(chars, syllables, _alike(syllables), full * part, heard * part, full),
+                (grammed[0][0], grammed[1][0]) if len(grammed) > 1 else None,
+            ),
         )
     return Query(tuple(terms.values()), sum(term.weight for term in terms.values()))
 
@@ -108,7 +117,11 @@ def query(read: Read, counts: Sequence[float], names: int, frequency: Frequency)
 def name_grams(text: str, syllables: str, weight: float) -> NameGrams:
     heard = frozenset(grams(syllables.split()))
     return NameGrams(
-        frozenset(grams(pinyin.units(text))), heard, frozenset(map(_alike, heard)), weight
+        pinyin.normal(text),
+        frozenset(grams(pinyin.units(text))),
+        heard,
+        frozenset(map(_alike, heard)),
+        weight,
     )
 
 
@@ -130,6 +143,8 @@ def compare(asked: Query, name: NameGrams) -> Match:
         if term.chars in name.chars:
             covered += term.weight
             of_name += term.full
+        elif term.pair and _apart(term.pair, name.text):
+            covered += term.weight * APART
         elif term.syllables in name.syllables:
             worth = term.heard * HEARD
             covered += worth
@@ -145,6 +160,12 @@ def compare(asked: Query, name: NameGrams) -> Match:
     share = min(1.0, covered / asked.weight)
     back = min(1.0, of_name / name.weight) if name.weight else 0.0
     return Match(OF_QUERY * share + OF_NAME * back, share, back, only_heard / covered)
+
+
+def _apart(pair: tuple[str, str], text: str) -> bool:
+    """People abbreviate: 初设 stands for 初步设计."""
+    first = text.find(pair[0])
+    return first >= 0 and 0 < text.find(pair[1], first) - first <= APART_MOST
 
 
 def _alike(syllables: str) -> str:

@@ -42,7 +42,9 @@ _EXACT, _PREFIX, _INSIDE, _SEGMENTED = 1.0, 0.9, 0.6, 0.5
 """Scores of letters: the whole name, its beginning, within it, its syllables here and there."""
 _REPLACED = 0.96
 """What a wording is worth in which the thesaurus replaced a word."""
-_SAME_HANDLING, _OTHER_HANDLING, _NEW_FIRST = 0.05, -0.05, 0.01
+_SAME_HANDLING, _OTHER_HANDLING = 0.05, -0.05
+_UNASKED = {"new": 0.01, "query": -0.02}
+"""Who does not say which wants to do something, for the first time, rather than to look it up."""
 
 _OURS = 0.43
 """Below it a query goes to a person: `search.out_of_scope` measures what that costs."""
@@ -363,7 +365,7 @@ class SearchIndex:
         """The score with what tells siblings apart; between 0 and 1."""
         handling = self._siblings[item][1]
         if not asked.handlings:
-            shift = _NEW_FIRST if handling == "new" else 0.0
+            shift = _UNASKED.get(handling, 0.0)
         elif handling in asked.handlings:
             shift = _SAME_HANDLING
         else:

@@ -1,70 +1,143 @@
-"""Find items by letters (spjyxkz, shipinjingying) or by words, as the terminal does."""
+"""Find items by letters (spjyxkz, shipinjingying) or by words, as the terminal does.
+
+Each input has one answer: `match`, a clear winner; `choose`, candidates of which the right one may
+be none; `person`, not ours or too unsure to guess.
+"""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from affairs.catalogue_source import load_items
-from hallkit.catalogue.search import Hit
+from hallkit.catalogue.misses import Misses
+from hallkit.catalogue.search import Found
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import HallError
+from hallkit.lexicon.words import words
+from launcher.catalogue_index import catalogue_of
 
 HELP = "find items by letters or words"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", help="what somebody types or says; - reads one a line")
-    parser.add_argument("--limit", type=int, default=6, help="at most so many items (6)")
-    parser.add_argument(
-        "--snapshot", type=Path, help="a snapshot file; without it the authored items are indexed"
+    parser.add_argument("text", nargs="?", help="what somebody types or says; - reads one a line")
+    parser.add_argument("--limit", type=int, default=3, help="at most so many items (3)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--snapshot", type=Path, help="search a snapshot file")
+    source.add_argument(
+        "--catalogue", type=Path, metavar="DIR", help="search a directory's items, not the authored"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--misses",
+        type=Path,
+        metavar="FILE",
+        help="count in this journal what goes to a person; without TEXT, tell what it holds",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 found, 1 something was not found, 2 wrong use."""
+    """0 found, 1 something went to a person, 2 wrong use."""
+    misses = Misses(args.misses) if args.misses else None
     try:
-        catalogue = (
-            Catalogue.unverified(args.snapshot)
-            if args.snapshot
-            else Catalogue.in_memory(load_items())
-        )
-    except HallError as exc:
+        if args.text is None:
+            return _tell(misses, as_json=args.json)
+        if args.limit < 1:
+            print("hall search: --limit is at least 1", file=sys.stderr)
+            return 2
+        with closing(_catalogue(args)) as catalogue:
+            return _answer(args, catalogue, misses)
+    except (HallError, sqlite3.Error, OSError) as exc:
         print(exc, file=sys.stderr)
         return 2
+
+
+def _catalogue(args: argparse.Namespace) -> Catalogue:
+    if args.snapshot:
+        return Catalogue.unverified(args.snapshot)
+    if args.catalogue:
+        return catalogue_of(args.catalogue)
+    return Catalogue.in_memory(load_items())
+
+
+def _answer(args: argparse.Namespace, catalogue: Catalogue, misses: Misses | None) -> int:
     missed = False
-    with closing(catalogue):
-        for text in _inputs(args.text):
-            hits = catalogue.search(text, args.limit)
-            missed |= not hits
-            if args.json:
-                found = {"input": text, "hits": [asdict(hit) for hit in hits]}
-                print(json.dumps(found, ensure_ascii=False), flush=args.text == "-")
-            else:
-                _print(text, hits, echo=args.text == "-")
+    many = args.text == "-"
+    for text in _inputs(args.text):
+        found = catalogue.find(text, args.limit)
+        if found.outcome == "person":
+            missed = True
+            if misses is not None:
+                misses.add(text)
+        if args.json:
+            print(json.dumps(_line(text, found), ensure_ascii=False), flush=many)
+        elif many:
+            codes = " ".join(hit.code for hit in found.hits) or "-"
+            print(f"{text}\t{found.outcome}\t{codes}", flush=True)
+        else:
+            _print(found)
     return 1 if missed else 0
 
 
 def _inputs(text: str) -> Iterator[str]:
+    """Lines end with a line feed and with nothing else; what is no UTF-8 is replaced."""
     if text != "-":
-        yield text
-    else:
-        for line in sys.stdin:
-            yield line.rstrip("\n")
-
-
-def _print(text: str, hits: list[Hit], *, echo: bool) -> None:
-    if echo:
-        # One line for one input.
-        print(f"{text}\t{' '.join(hit.code for hit in hits) or '-'}", flush=True)
+        yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return
-    for hit in hits:
-        print(f"{hit.score:5.2f}  {hit.code:26} {hit.plain_name}（{hit.task_name}）")
-    if not hits:
-        print("nothing found", file=sys.stderr)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    for line in sys.stdin:
+        yield line.removesuffix("\n").removesuffix("\r")
+
+
+def _line(text: str, found: Found) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "input": text,
+        "outcome": found.outcome,
+        "results": [
+            {
+                "rank": rank,
+                "code": hit.code,
+                "name": hit.task_name,
+                "score": hit.score,
+                "reason": hit.reason,
+            }
+            for rank, hit in enumerate(found.hits, start=1)
+        ],
+    }
+    if found.question:
+        options = [{"label": one.label, "code": one.code} for one in found.question.options]
+        line["question"] = {"text": found.question.text, "options": options}
+    return line
+
+
+def _print(found: Found) -> None:
+    say = words()
+    for hit in found.hits:
+        print(f"{hit.score:5.2f}  {hit.code:26} {hit.plain_name}（{hit.task_name}） {hit.reason}")
+    if found.question:
+        print(f"{found.question.text}：")
+        for option in found.question.options:
+            print(f"       {option.code:26} {option.label}")
+    if found.outcome == "choose":
+        print(f"       {say('search.none')}")
+    elif found.outcome == "person":
+        print(say("search.person"), file=sys.stderr)
+
+
+def _tell(misses: Misses | None, *, as_json: bool) -> int:
+    if misses is None:
+        print("hall search: TEXT, -, or --misses FILE", file=sys.stderr)
+        return 2
+    for miss in misses.told():
+        told = {"said": miss.said, "times": miss.times}
+        print(json.dumps(told, ensure_ascii=False) if as_json else f"{miss.times:5}  {miss.said}")
+    return 0
