@@ -271,7 +271,7 @@ def _found_by(draft: Draft, row: Mapping[str, Any]) -> None:
 
 
 def _has_han(text: str) -> bool:
-    return any("\u3400" <= character <= "\u9fff" for character in text)
+    return any(0x3400 <= ord(character) <= 0x9FFF for character in text)
 
 
 def _sub_task(item: Item) -> str:
