@@ -27,11 +27,14 @@ from hallkit.guide.questions import (
     personal_list,
 )
 from hallkit.guide.share import decode, encode, is_code
+from hallkit.guide.sheet import copies_of, sheet
+from hallkit.lexicon.words import words
 from hallkit.model.bundle import Bundle
 from hallkit.model.conditions import FactValue
 from hallkit.model.content import Content
 from hallkit.model.item import Item, Question
 
+HALL = "什邡市政务服务大厅"
 HELP = "an item's next question, or the personal guide"
 
 _MATERIAL_TYPES = {
@@ -59,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--catalogue", type=Path, metavar="DIR", default=CONTENT, help="its folder")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--pdf", type=Path, metavar="FILE", help="write the guide as a page, too")
     parser.epilog = (
         "A line read by - may carry its own answers: ITEM K=V,… "
         "Exit: 0 done, 1 an unknown item or an answer that doesn't fit, 2 wrong use."
@@ -86,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
             failed = True
             _refuse(text, str(exc), as_json=args.json)
             continue
+        if args.pdf is not None and guide.personal is not None:
+            args.pdf.write_bytes(_page(guide.personal, _code(guide)))
         if args.json:
             print(json.dumps({"input": text, **_told(guide)}, ensure_ascii=False))
         elif args.item == "-":
@@ -242,17 +248,14 @@ def _personal(personal: PersonalList | BundlePlan, code: str) -> dict[str, Any]:
 
 def _material(listed: ListedMaterial, *, plan: bool) -> dict[str, Any]:
     material = listed.material
+    originals, copies = copies_of(material)
     told: dict[str, Any] = {
         "key": material.key,
         "name": material.material_name,
         "plain_name": material.plain_name or material.material_name,
         "type": material.material_type,
-        "originals": 0 if material.material_type == "copy" else material.page_num,
-        "copies": material.page_copy_num
-        if material.material_type == "original_and_copy"
-        else material.page_num
-        if material.material_type == "copy"
-        else 0,
+        "originals": originals,
+        "copies": copies,
         "needed": material.is_need,
         "already_held": listed.already_held,
         "may_follow": listed.may_follow,
@@ -271,6 +274,13 @@ def _code(guide: _Guide) -> str:
         return encode(guide.code, guide.state.as_text)
     except ValueError:
         return ""
+
+
+def _page(personal: PersonalList | BundlePlan, code: str) -> bytes:
+    """The guide as a PDF."""
+    from affairs.guide_document import pdf  # noqa: PLC0415  # only a page needs what it loads
+
+    return pdf(sheet(personal, hall=HALL, code=code, words=words("zh_CN")))
 
 
 def _refuse(text: str, why: str, *, as_json: bool) -> None:
