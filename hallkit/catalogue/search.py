@@ -34,7 +34,9 @@ _FEWEST_TOKENS = 3
 _FREQUENCIES_KEPT = 20_000
 _LEAST = 0.15
 """Names that match less are no answers at all."""
-_BY_SOUND, _WHOLE = 0.4, 0.95
+_BY_SOUND, _WHOLE, _MEANT = 0.4, 0.95, 0.6
+_LISTED_FROM = 0.5
+"""An answer is listed if it scores this part of the best."""
 _LISTED_MOST = 12
 _MOST = 0.5
 """Share of a query that a name covers at least."""
@@ -256,7 +258,10 @@ class SearchIndex:
         """One answer for what has one name or can't be told apart; and the first one's equals."""
         listed: list[_Answer] = []
         undecided: list[_Answer] = []
+        least = answers[0].score * _LISTED_FROM
         for answer in answers:
+            if answer.score < least:
+                break
             related = [one for one in listed if self._related(one, answer)]
             if related and (
                 len(related) >= _LISTED_SIBLINGS
@@ -334,7 +339,7 @@ class SearchIndex:
             return 0.0, [], False
         first = best[order[0]]
         confidence = first.score
-        if first.wording.said:
+        if first.wording.said and first.match.of_query > _MEANT:
             confidence += _KNOWN_WORD
         if asked.elsewhere:
             confidence += _ELSEWHERE

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -80,9 +80,10 @@ class Found(Generic[T]):
 class Phrases(Generic[T]):
     """Finds phrases in a text, the longest at each place; by characters, then by syllables."""
 
-    def __init__(self, values: Mapping[str, T], *, by_sound: bool = True) -> None:
+    def __init__(self, values: Mapping[str, T], *, exact: Collection[str] = ()) -> None:
         self._values = dict(values)
-        self._by_sound = by_sound
+        self._exact = frozenset(exact)
+        """Phrases that are not heard through homophones."""
         self._longest = max(map(len, self._values), default=0)
         self._heard: dict[tuple[str, ...], list[str]] | None = None
 
@@ -109,12 +110,12 @@ class Phrases(Generic[T]):
         return None
 
     def _sounding_like(self, part: Sequence[tuple[str, str]]) -> str | None:
-        if not self._by_sound or len(part) < _HALF_HEARD_FROM:
+        if len(part) < _HALF_HEARD_FROM:
             return None
         if self._heard is None:
             self._heard = {}
             for phrase in self._values:
-                if len(phrase) >= _HALF_HEARD_FROM:
+                if len(phrase) >= _HALF_HEARD_FROM and phrase not in self._exact:
                     key = tuple(syllable for _, syllable in pinyin.aligned(phrase))
                     self._heard.setdefault(key, []).append(phrase)
         for phrase in self._heard.get(tuple(syllable for _, syllable in part), ()):
@@ -129,9 +130,9 @@ def read(text: str) -> Asked:
     units = pinyin.aligned(text)
     elsewhere = next((match.value for match in _elsewhere().find(units)), "")
     units = _without(units, _places())
+    handlings = dict.fromkeys(match.value for match in handlings_in(units))
     units = _without(units, _fillers(), _kept(), _thesaurus())
     asked = _joined(units)
-    handlings = dict.fromkeys(match.value for match in handlings_in(units))
     return Asked(asked, tuple(_wordings(units)), tuple(handlings), elsewhere)
 
 
@@ -229,7 +230,8 @@ def _fillers() -> Phrases[str]:
 
 @cache
 def _kept() -> Phrases[str]:
-    return Phrases(dict.fromkeys(_load("fillers")["keep"], ""), by_sound=False)
+    keep = _load("fillers")["keep"]
+    return Phrases(dict.fromkeys(keep, ""), exact=keep)
 
 
 @cache
@@ -239,7 +241,9 @@ def _places() -> Phrases[str]:
 
 @cache
 def _handlings() -> Phrases[str]:
-    return _phrases(_load("handlings"), str)
+    table = _load("handlings")
+    phrases = {phrase: name for name, list_ in table.items() for phrase in list_}
+    return Phrases(phrases, exact=table["none"])
 
 
 @cache

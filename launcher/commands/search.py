@@ -26,6 +26,9 @@ from launcher.catalogue_index import catalogue_of
 
 HELP = "find items by letters or words"
 
+_LINE_ENDS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
+"""What some readers take for the end of a line and JSON leaves as it is."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="?", help="what somebody types or says; - reads one a line")
@@ -78,7 +81,8 @@ def _answer(args: argparse.Namespace, catalogue: Catalogue, misses: Misses | Non
             if misses is not None:
                 misses.add(text)
         if args.json:
-            print(json.dumps(_line(text, found), ensure_ascii=False), flush=many)
+            line = json.dumps(_line(text, found), ensure_ascii=False).translate(_LINE_ENDS)
+            print(line, flush=many)
         elif many:
             codes = " ".join(hit.code for hit in found.hits) or "-"
             print(f"{text}\t{found.outcome}\t{codes}", flush=True)

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +26,7 @@ def _catalogue(tmp_path_factory: pytest.TempPathFactory) -> None:
 CATALOGUE: list[str] = []
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -39,9 +40,82 @@ def test_search_answers_each_line_and_tells_of_a_miss(
     feed(monkeypatch, "jzz\nqqqq\n")
     assert main(["search", "-", "--json"]) == 1
     found, missed = lines(capsys)
-    assert (found["input"], missed) == ("jzz", {"input": "qqqq", "hits": []})
+    assert found["input"] == "jzz"
+    assert found["outcome"] == "match"
+    assert {"rank": 1, "code": "residence-permit"}.items() <= found["results"][0].items()
+    assert found["results"][0].keys() == {"rank", "code", "name", "score", "reason"}
+    assert missed == {"input": "qqqq", "outcome": "person", "results": []}
     assert main(["search", "spjyxkz"]) == 0
     assert "食品经营许可证 新办" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_search_answers_every_line_once_even_an_empty_or_broken_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.TextIOWrapper(io.BytesIO("\n \n\r\n居住证\u2028a\n".encode() + b"\xff\xfe\0\n!"))
+    monkeypatch.setattr("sys.stdin", raw)
+    assert main(["search", "-", "--json"]) == 1
+    told = lines(capsys)
+    assert [line["outcome"] for line in told] == ["person"] * 3 + ["match"] + ["person"] * 2
+
+
+def test_search_refuses_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search"]) == 2
+    assert main(["search", "证", "--limit", "0"]) == 2
+    assert main(["search", "证", "--catalogue", str(tmp_path)]) == 2
+    assert main(["search", "证", "--catalogue", str(tmp_path / "none")]) == 2
+
+
+ONE = {
+    "catalog_code": "one",
+    "task_name": "结婚登记",
+    "plain_name": "结婚登记",
+    "dept_name": "民政局",
+    "theme": "示例",
+    "service": "general",
+    "transact_addr": "1楼",
+    "materials": [],
+    "base_materials": [],
+    "steps": ["到窗口"],
+}
+
+
+def test_search_indexes_a_directory_once_and_again_when_it_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = tmp_path / "items.jsonl"
+    items.write_text(json.dumps(ONE) + "\n", encoding="utf-8")
+    ask = ["search", "结婚证", "--json", "--catalogue", str(tmp_path)]
+    assert main(ask) == 0
+    kept = list((tmp_path / ".index").iterdir())
+    assert main(ask) == 0
+    assert list((tmp_path / ".index").iterdir()) == kept
+    with items.open("a", encoding="utf-8") as more:
+        more.write(json.dumps({**ONE, "catalog_code": "two", "task_name": "补领结婚证"}) + "\n")
+    assert main(ask) == 0
+    assert len(list((tmp_path / ".index").iterdir())) == 1
+    assert list((tmp_path / ".index").iterdir()) != kept
+    assert [len(line["results"]) for line in lines(capsys)] == [1, 1, 2]
+
+
+def test_search_works_where_no_index_can_be_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "items.jsonl").write_text(json.dumps(ONE), encoding="utf-8")
+    (tmp_path / ".index").write_text("no folder", encoding="utf-8")
+    assert main(["search", "结婚证", "--json", "--catalogue", str(tmp_path)]) == 0
+    assert lines(capsys)[0]["results"][0]["name"] == "结婚登记"
+
+
+def test_search_counts_misses_and_tells_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = str(tmp_path / "misses.sqlite")
+    feed(monkeypatch, "天上掉星星\n天上掉星星 123\n居住证\n")
+    assert main(["search", "-", "--misses", journal]) == 1
+    capsys.readouterr()
+    assert main(["search", "--misses", journal, "--json"]) == 0
+    assert lines(capsys) == [{"said": "天上掉星星", "times": 2}]
 
 
 def test_guide_asks_then_lists(
