@@ -12,6 +12,7 @@ from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
 from edge_agent.content import CatalogueSync
+from edge_agent.desired import DesiredState
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
 from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
@@ -65,8 +66,12 @@ async def serve(ready: ReadyCallback) -> None:
         AffairsClient(base_url(settings.affairs), client_context(places.credentials)) as affairs,
     ):
         agent = await _Agent.assemble(settings, places, clock, journal, host=host, readers=readers)
-        catalogue = CatalogueSync(
-            affairs, clock, state=places.state, key=places.credentials / "catalogue.pub"
+        agent.catalogue = catalogue = CatalogueSync(
+            affairs,
+            clock,
+            state=places.state,
+            key=places.credentials / "catalogue.pub",
+            told=agent.desired.catalogue_is,
         )
         async with agent.api.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
@@ -115,6 +120,11 @@ class _Agent:
         self._disk_refuses = False
         self._log = get_logger()
         self._info_changed = asyncio.Event()
+        self._reported_changed = asyncio.Event()
+        self.desired = DesiredState(
+            clock, want_catalogue=self._want_catalogue, changed=self._reported_changed.set
+        )
+        self.catalogue: CatalogueSync | None = None
         self._to_record: asyncio.Queue[tuple[EventData, str]] = asyncio.Queue()
         self._recorded: dict[str, DeviceReport] = {}
 
@@ -179,14 +189,20 @@ class _Agent:
                 agent=__version__,
                 peripherals=(*reports(), *self.configuration.reports),
             ),
+            reported=lambda: self.desired.reported,
+            on_desired=self.desired.want,
         )
         return self
 
     async def stay_linked(self) -> None:
         """Keep the connection to the broker, until cancelled."""
+        link = self.device_link
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.device_link.run(), name="outbox")
-            tasks.create_task(tell_while_running(self._info_changed, self.device_link), name="info")
+            tasks.create_task(tell_while_running(self._info_changed, link.tell_info), name="info")
+            tasks.create_task(
+                tell_while_running(self._reported_changed, link.tell_reported), name="reported"
+            )
             tasks.create_task(self._record_changes(), name="events")
             await self.link.run(
                 will=self.device_link.make_will,
@@ -235,6 +251,10 @@ class _Agent:
             self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
+
+    def _want_catalogue(self) -> None:
+        if self.catalogue is not None:
+            self.catalogue.want()
 
     def configuration_changed(self, told: ConfigurationChecked) -> None:
         """Tell how a program's files are: an event, and a part in the inventory while wrong."""

@@ -8,7 +8,7 @@ keeps its order. Nobody waits for the broker's PUBACK: the hub's credit bounds w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,16 @@ from hallkit.clients.outbox import Outbox, Row
 from hallkit.errors import LinkError, Rejected, StoreError, WireError
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
-from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, HubState, Info, Presence, Report
+from hallkit.wire.mqtt import (
+    PAYLOAD_LIMIT,
+    Ack,
+    Desired,
+    HubState,
+    Info,
+    Presence,
+    Report,
+    Reported,
+)
 from hallkit.wire.topics import DeviceTopics, hub_state
 
 CREDIT_AT_START = 50
@@ -90,6 +99,8 @@ class DeviceLink:
         topics: DeviceTopics,
         boot: str,
         info: Callable[[], Info],
+        reported: Callable[[], Reported] | None = None,
+        on_desired: Callable[[Desired], None] | None = None,
         resend_after_s: float = RESEND_AFTER_S,
     ) -> None:
         self._link = link
@@ -98,6 +109,8 @@ class DeviceLink:
         self._topics = topics
         self._boot = boot
         self._info = info
+        self._reported = reported
+        self._on_desired = on_desired
         self._resend_after_s = resend_after_s
         self._epoch = 0
         self._credit = CREDIT_AT_START
@@ -142,11 +155,14 @@ class DeviceLink:
 
     async def on_connected(self) -> None:
         """Say who is here, then send again all that was not acknowledged."""
-        await self._link.subscribe(self._topics.ack, hub_state(self._topics.site))
+        await self._link.subscribe(
+            self._topics.ack, self._topics.desired, hub_state(self._topics.site)
+        )
         await self._link.publish(
             self._topics.presence, self._presence("online").to_bytes(), retain=True
         )
         await self.tell_info()
+        await self.tell_reported()
         self._send_again()
 
     def farewell(self) -> tuple[str, bytes]:
@@ -161,6 +177,17 @@ class DeviceLink:
         except LinkError:
             return
 
+    async def tell_reported(self) -> None:
+        """Publish what of the desired is in use; skipped while it can't be."""
+        if self._reported is None:
+            return
+        try:
+            await self._link.publish(
+                self._topics.reported, self._reported().to_bytes(), retain=True
+            )
+        except LinkError:
+            return
+
     async def on_message(self, topic: str, payload: bytes) -> None:
         """Take the hub's word; anything else is refused and counted."""
         try:
@@ -168,6 +195,8 @@ class DeviceLink:
                 self._hub_is(HubState.from_bytes(payload, limit=PAYLOAD_LIMIT))
             elif topic == self._topics.ack:
                 self._acknowledged(Ack.from_bytes(payload, limit=PAYLOAD_LIMIT))
+            elif topic == self._topics.desired and self._on_desired is not None:
+                self._on_desired(Desired.from_bytes(payload, limit=PAYLOAD_LIMIT))
             else:
                 self.refused += 1
         except WireError as fault:
@@ -416,9 +445,9 @@ class DeviceLink:
         )
 
 
-async def tell_while_running(changed: asyncio.Event, link: DeviceLink) -> None:
-    """Publish the inventory again whenever it changed."""
+async def tell_while_running(changed: asyncio.Event, tell: Callable[[], Awaitable[None]]) -> None:
+    """Publish again whenever it changed."""
     while True:
         await changed.wait()
         changed.clear()
-        await link.tell_info()
+        await tell()

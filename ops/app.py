@@ -24,6 +24,7 @@ from hallkit.wire.topics import all_up, hub_state
 from ops import retention, view
 from ops.broker import DROPPED, HUB
 from ops.console import Console
+from ops.desired import DesiredState
 from ops.ingest import Ingest
 from ops.settings import parse
 from ops.store import Store
@@ -52,6 +53,13 @@ class Centre:
         self._topic = hub_state(SiteId(site.id))
         self._link_changed_ms = clock.wall_ms()
         self._console: Console | None = None
+        self.desired = DesiredState(
+            kept_in,
+            site=SiteId(site.id),
+            devices=listed,
+            publish=link.publish,
+            on_change=self._changed,
+        )
         self.ingest = Ingest(
             kept_in,
             clock,
@@ -83,7 +91,7 @@ class Centre:
         await self._link.run(
             will=self._will,
             on_connected=self._on_connected,
-            on_message=self.ingest.on_message,
+            on_message=self._on_message,
             on_lost=self._on_lost,
             farewell=lambda: (self._topic, self._state("offline")),
             on_refused=self.ingest.on_refused,
@@ -93,13 +101,20 @@ class Centre:
         return self._topic, self._state("offline")
 
     async def _on_connected(self) -> None:
-        await self._link.subscribe(all_up(SiteId(self._site.id)))
+        await self._link.subscribe(all_up(SiteId(self._site.id)), self.desired.topic)
         await self._link.publish(self._topic, self._state("online"), retain=True)
         try:
             await self._link.subscribe(DROPPED)
         except Rejected:
             get_logger().info("ops.no_broker_statistics")
+        await self.desired.tell()
         self._link_changed()
+
+    async def _on_message(self, topic: str, payload: bytes) -> None:
+        if topic == self.desired.topic:
+            await self.desired.on_notice(payload)
+        else:
+            await self.ingest.on_message(topic, payload)
 
     async def _on_lost(self) -> None:
         self._link_changed()

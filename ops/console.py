@@ -60,6 +60,7 @@ class Console:
             "port": self._port,
             "role": self._role,
             "time_of_day": time_of_day,
+            "edition": edition,
             "full_time": full_time,
             "iso": lambda ms: _local(ms).isoformat(timespec="seconds"),
             "shown": SHOWN,
@@ -148,6 +149,15 @@ class Console:
     def _role(self, role: str) -> str:
         key = f"console.role.{role}"
         return self._words(key) if self._words.has(key) else role
+
+
+def edition(version: str) -> str:
+    """When a catalogue was published, in the hall's time: `11-24 08:30`; else its first letters."""
+    try:
+        published = dt.datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return version[:12]
+    return published.astimezone(HALL_TIME).strftime("%m-%d %H:%M")
 
 
 def group_of(machine: MachineView) -> Show:

@@ -32,7 +32,7 @@ from hallkit.wire.events import (
     TicketPrinted,
     VisitStarted,
 )
-from hallkit.wire.mqtt import Info, Presence, Report
+from hallkit.wire.mqtt import Info, Presence, Report, Reported
 from ops import store
 from ops.inbound import LARGEST, Heard, Refused
 
@@ -181,6 +181,8 @@ def settle(
                 _info(work, device, info)
             case Heard(device=device, body=Report() as told):
                 _report(work, device, told)
+            case Heard(device=device, body=Reported() as told_state):
+                _reported(work, device, told_state)
     for refused in work.settled.refused:
         work.count(refused.device, hall_day(now_ms), REFUSED + refused.what)
     work.write()
@@ -384,6 +386,17 @@ def _info(work: _Batch, device: DeviceId, told: Info) -> None:
                 set_={"place": place, "state": one.model_dump_json()},
             )
         )
+
+
+def _reported(work: _Batch, device: DeviceId, told: Reported) -> None:
+    """What the machine has: the last word counts."""
+    work.machine(device)
+    row = {"document": told.model_dump_json(), "told_ms": work.now_ms}
+    work.connection.execute(
+        upsert_of_sqlite(store.reported)
+        .values(device=device, **row)
+        .on_conflict_do_update(index_elements=["device"], set_=row)
+    )
 
 
 # ── Reports ───────────────────────────────────────────────────────────────────────────────────

@@ -10,8 +10,8 @@ from pydantic import Field
 from hallkit.errors import WireError
 from hallkit.model.ids import DeviceId, SiteId, is_name
 from hallkit.wire.base import Message
-from hallkit.wire.mqtt import PAYLOAD_LIMIT, Info, Presence, Report
-from hallkit.wire.topics import UP_INFO, UP_PRESENCE, UP_REPORT, parse_up
+from hallkit.wire.mqtt import PAYLOAD_LIMIT, Info, Presence, Report, Reported
+from hallkit.wire.topics import UP_INFO, UP_PRESENCE, UP_REPORT, UP_REPORTED, parse_up
 
 LARGEST = 2**53
 """Beyond it a number is no count of anything here, and no database column holds it."""
@@ -31,12 +31,15 @@ class Refused:
     what: str
 
 
+Body = Presence | Info | Report | Reported
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message that makes sense."""
 
     device: DeviceId
-    body: Presence | Info | Report
+    body: Body
 
 
 class _Head(Message):
@@ -47,10 +50,11 @@ class _Head(Message):
     first: Annotated[int, Field(ge=1)]
 
 
-_BODIES: dict[str, type[Presence | Info | Report]] = {
+_BODIES: dict[str, type[Body]] = {
     UP_PRESENCE: Presence,
     UP_INFO: Info,
     UP_REPORT: Report,
+    UP_REPORTED: Reported,
 }
 
 
@@ -76,7 +80,7 @@ def receive(site: SiteId, topic: str, payload: bytes) -> list[Heard | Refused]:
         return [*_settled_without_effect(up.device, payload), refused]
 
 
-def _within_bounds(body: Presence | Info | Report | _Head) -> None:
+def _within_bounds(body: Body | _Head) -> None:
     match body:
         case Presence(epoch=epoch):
             holds = epoch <= LARGEST
@@ -94,6 +98,9 @@ def _within_bounds(body: Presence | Info | Report | _Head) -> None:
             )
         case Report(seq=seq, first=first) | _Head(seq=seq, first=first):
             holds = max(seq, first) <= LARGEST
+        case Reported(version=version, catalogue=catalogue):
+            sequence = 0 if catalogue is None else catalogue.sequence
+            holds = max(version, sequence) <= LARGEST
     if not holds:
         raise WireError("malformed", "beyond its bounds")
 

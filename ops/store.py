@@ -86,6 +86,24 @@ counter = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
 )
 
+wanted = sa.Table(
+    "wanted",
+    metadata,
+    sa.Column("part", sa.String(32), primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    comment="What the hub wants on the machines, part by part",
+)
+
+reported = sa.Table(
+    "reported",
+    metadata,
+    sa.Column("device", sa.String(48), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("told_ms", sa.BigInteger, nullable=False),
+    comment="What a machine says it has",
+)
+
 
 class Store(database.Database):
     """The database file; use it as a context manager."""

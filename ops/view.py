@@ -19,7 +19,8 @@ from hallkit.wire.events import (
     VisitEnded,
     VisitStarted,
 )
-from ops import effects, store
+from hallkit.wire.mqtt import CatalogueNotice, Reported
+from ops import desired, effects, store
 from ops.effects import HALL_TIME, PRESENCE_EVENT, REFUSED, TICKETS, VISITS, hall_day
 from ops.inbound import NOBODY
 
@@ -91,6 +92,18 @@ class MachineView(Value):
     outbox_rows: int | None
     outbox_at_ms: int | None
     refused_today: int
+    catalogue: CatalogueView | None = None
+    """None: it has not told."""
+
+
+class CatalogueView(Value):
+    """Which catalogue a machine has. `words` is a key of the wording table."""
+
+    version: str
+    """Empty: none yet."""
+    tone: Tone
+    words: str
+    told_ms: int
 
 
 class EventView(Value):
@@ -120,6 +133,8 @@ class CentreView(Value):
     broker_up: bool
     broker_since_ms: int
     broker_dropped: int
+    catalogue_version: str
+    """What every machine should have; empty before the business node said."""
     refused_today: int
     """From no machine that can be named."""
     machines: tuple[MachineView, ...]
@@ -142,6 +157,9 @@ def read(connection: sa.Connection, around: Surroundings, now_ms: int) -> Centre
     day = hall_day(now_ms)
     counters = _counters(connection, day)
     peripherals = _peripherals(connection, now_ms)
+    wanted = desired.read(connection)
+    offered = None if wanted is None else wanted.catalogue
+    catalogues = _catalogues(connection, offered)
     rows = {
         row["device"]: row for row in connection.execute(sa.select(store.machine)).mappings().all()
     }
@@ -155,6 +173,7 @@ def read(connection: sa.Connection, around: Surroundings, now_ms: int) -> Centre
                 around.listed.get(device, ("", "")),
                 peripherals.get(device, ()),
                 counted,
+                catalogues.get(device),
                 now_ms,
             )
         )
@@ -167,10 +186,37 @@ def read(connection: sa.Connection, around: Surroundings, now_ms: int) -> Centre
         broker_up=around.broker_up,
         broker_since_ms=around.broker_since_ms,
         broker_dropped=around.broker_dropped,
+        catalogue_version="" if offered is None else offered.version,
         refused_today=_refused(counters.get(NOBODY, {})),
         machines=tuple(machines),
         events=_events(connection, names),
     )
+
+
+def _catalogues(
+    connection: sa.Connection, offered: CatalogueNotice | None
+) -> dict[str, CatalogueView]:
+    found = {}
+    for row in connection.execute(sa.select(store.reported)).mappings():
+        told = Reported.model_validate_json(row["document"])
+        tone, words = _catalogue_verdict(told, offered)
+        found[str(row["device"])] = CatalogueView(
+            version="" if told.catalogue is None else told.catalogue.version,
+            tone=tone,
+            words=words,
+            told_ms=row["told_ms"],
+        )
+    return found
+
+
+def _catalogue_verdict(told: Reported, offered: CatalogueNotice | None) -> tuple[Tone, str]:
+    if told.faults:
+        return "attention", "console.catalogue_refused"
+    if told.catalogue is None:
+        return "attention", "console.catalogue_none"
+    if offered is None or told.catalogue.sha256 == offered.sha256:
+        return "done", "console.catalogue_newest"
+    return "plain", "console.catalogue_behind"
 
 
 def _counters(connection: sa.Connection, day: dt.date) -> dict[str, dict[str, int]]:
@@ -242,6 +288,7 @@ def _machine(  # noqa: PLR0917  # a row and what belongs to it
     listed: tuple[str, str],
     peripherals: tuple[PeripheralView, ...],
     counted: Mapping[str, int],
+    catalogue: CatalogueView | None,
     now_ms: int,
 ) -> MachineView:
     midnight = dt.datetime.combine(hall_day(now_ms), dt.time(), HALL_TIME)
@@ -267,6 +314,7 @@ def _machine(  # noqa: PLR0917  # a row and what belongs to it
         outbox_rows=row["outbox_rows"] if row else None,
         outbox_at_ms=row["health_ms"] if row else None,
         refused_today=_refused(counted) if known else 0,
+        catalogue=catalogue,
     )
 
 

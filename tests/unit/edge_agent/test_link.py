@@ -128,7 +128,7 @@ async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Mac
     testament = Presence.from_bytes(will, limit=PAYLOAD_LIMIT)
     assert (testament.state, testament.orderly) == ("offline", False)
     await machine.link.on_connected()
-    assert machine.broker.subscribed == [TOPICS.ack, HUB]
+    assert machine.broker.subscribed == [TOPICS.ack, TOPICS.desired, HUB]
     presence, info = machine.broker.published
     birth = Presence.from_bytes(presence[1], limit=PAYLOAD_LIMIT)
     assert (presence[0], presence[2]) == (TOPICS.presence, True)
@@ -502,7 +502,7 @@ async def test_a_senseless_acknowledgement_is_refused_and_counted(
 
 async def test_the_inventory_is_told_when_it_changed(machine: Machine) -> None:
     changed = asyncio.Event()
-    telling = asyncio.create_task(tell_while_running(changed, machine.link))
+    telling = asyncio.create_task(tell_while_running(changed, machine.link.tell_info))
     changed.set()
     async with asyncio.timeout(5):
         await machine.broker.anything.wait()
