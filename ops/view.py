@@ -133,7 +133,7 @@ class CentreView(Value):
     broker_up: bool
     broker_since_ms: int
     broker_dropped: int
-    catalogue_version: str
+    catalogue_version: str = ""
     """What every machine should have; empty before the business node said."""
     refused_today: int
     """From no machine that can be named."""

@@ -41,6 +41,10 @@ from hallkit.model.conditions import Facts, FactValue
 from hallkit.model.item import Item, Option, Question
 
 
+_FREE: str = Item.model_fields["fee_text"].default
+"""What an item costs if its author says nothing."""
+
+
 class BundleState(Value):
     """Where the guidance through a bundle stands. Made by the functions of this module only."""
 
@@ -266,7 +270,7 @@ def personal_plan(state: BundleState) -> BundlePlan:
     timeline = _timeline(state, lists)
     longest = max((planned.to_day for planned in timeline), default=0)
     fees = tuple(dict.fromkeys(one.fee for one in lists.values()))
-    paid = tuple(f"{one.plain_name}：{one.fee}" for one in lists.values() if one.fee != "不收费")
+    paid = tuple(f"{one.plain_name}：{one.fee}" for one in lists.values() if one.fee != _FREE)
     return BundlePlan(
         bundle=bundle.code,
         name=bundle.name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from hallkit.model.base import Value
 
@@ -65,6 +65,9 @@ class AnyOf(Value):
 
 class Not(Value):
     """The opposite."""
+
+    # Written as it is read, whoever dumps the value around it.
+    model_config = ConfigDict(serialize_by_alias=True)
 
     not_: Annotated[Condition, Field(alias="not")]
 

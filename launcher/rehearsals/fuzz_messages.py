@@ -13,10 +13,10 @@ from typing import Any
 from hallkit.catalogue import snapshot
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.lexicon.words import words
+from hallkit.model.content import Content
 from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.identity import IdentityCard
 from hallkit.model.ids import SiteId, VisitId, new_id
-from hallkit.model.content import Content
 from hallkit.model.item import Item
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket

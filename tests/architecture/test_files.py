@@ -21,6 +21,7 @@ CONTENT = {
     "drivers/id_card_reader/sdt_text.py": "code tables of the card's standard: sex, nation",
     "drivers/sim/*": "made-up people on simulated cards",
     "hallkit/model/item.py": "what an item costs if its author says nothing: content",
+    "hallkit/catalogue/misses.py": "patterns of what may name a person and is never kept",
     "hallkit/catalogue/search.py": "a character looked up to warm the index, shown to nobody",
 }
 """Files outside the lexicon that hold Han characters, and why those are data."""

@@ -15,7 +15,7 @@ import pytest
 
 from tests.architecture.test_names import ROOMS
 
-DATA_SUFFIXES = {".qml", ".toml", ".html", ".css", ".js", ".svg", ".json", ".py", ""}
+DATA_SUFFIXES = {".qml", ".toml", ".html", ".css", ".js", ".svg", ".json", ".py", ".typ", ""}
 SHARED = ("systemd", "config", "locks")
 """Folders that land in <venv>/share/hall."""
 
