@@ -40,7 +40,6 @@ from hallkit.model.bundle import Bundle, BundleMember
 from hallkit.model.conditions import Facts, FactValue
 from hallkit.model.item import Item, Option, Question
 
-
 _FREE: str = Item.model_fields["fee_text"].default
 """What an item costs if its author says nothing."""
 
