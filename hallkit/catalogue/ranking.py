@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from hallkit.lexicon import pinyin, thesaurus
@@ -81,6 +82,7 @@ def grams(words: Sequence[str]) -> Iterator[str]:
         yield f"{left}_{right}"
 
 
+@lru_cache(maxsize=4096)
 def telling(names: int, found: int) -> float:
     """How much a gram tells that stands in so many of the names: 1 for one in a single name."""
     return max(0.05, math.log((names + 1) / (found + 0.5)) / math.log(names + 1))

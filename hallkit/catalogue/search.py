@@ -26,7 +26,7 @@ from hallkit.model.item import Item
 
 LONGEST_QUERY = 64
 """Characters of a query that are looked at."""
-_CANDIDATES = 40
+_CANDIDATES = 25
 """Names taken from each column for each wording."""
 _ROWS = 500
 """About as many rows as one look into the index may touch: common grams are left out."""
@@ -183,7 +183,7 @@ def fill(connection: sqlite3.Connection, items: Iterable[tuple[int, Item]]) -> N
         connection.execute(
             "INSERT INTO name VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                *(names_id, number, kind, text, pinyin.initials(text)),
+                *(names_id, number, kind, text, _initials(read)),
                 *(" ".join(syllables), round(weights[text], 3)),
             ),
         )
@@ -192,6 +192,10 @@ def fill(connection: sqlite3.Connection, items: Iterable[tuple[int, Item]]) -> N
             (names_id, " ".join(grams(units)), " ".join(grams(syllables))),
         )
     connection.execute("INSERT INTO gram (gram) VALUES ('optimize')")
+
+
+def _initials(read: Sequence[tuple[str, str]]) -> str:
+    return "".join(unit if unit.isascii() else syllable[0] for unit, syllable in read)
 
 
 def handling(item: Item) -> str:
