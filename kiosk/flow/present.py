@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hallkit.lexicon.words import Words
 from hallkit.model.device import Paper
@@ -10,7 +11,15 @@ from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import local, local_date
 from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.view import Action, Choice, Chrome, Countdown, Notice, Row, View
-from kiosk.flow.visit import material_pages, materials_per_page, personal_list
+from kiosk.flow.visit import (
+    ANSWERS_PER_PAGE,
+    LISTS_LIMIT,
+    PRINT_LIST,
+    answer_pages,
+    material_pages,
+    materials_per_page,
+    personal_list,
+)
 
 STEPS = 4
 KEYS = (tuple("qwertyuiop"), tuple("asdfghjkl"), tuple("zxcvbnm"))
@@ -131,18 +140,124 @@ def _question(visit: Visit, around: Surroundings, words: Words) -> View:
     asked = visit.guide.question if visit.guide is not None else None
     if asked is None:
         raise ValueError("nothing is asked")
-    return View(
+    view = View(
         screen="question",
         chrome=_chrome(visit, around, words),
         step_text=words("chrome.step", step=2, steps=STEPS),
         title=asked.text,
         why=words("question.why", why=asked.why),
         choices=tuple(
-            Choice(value=option.key, title=option.label, detail=option.explain)
+            Choice(
+                value=option.key,
+                title=option.label,
+                detail=option.explain,
+                toggles=asked.multiple,
+                picked=asked.multiple and option.key in visit.chosen,
+            )
             for option in asked.options
         ),
         back=_back(visit, words),
     )
+    if not asked.multiple:
+        return view
+    chosen = Action(
+        id="chosen",
+        label=words("question.chosen", count=len(visit.chosen))
+        if visit.chosen
+        else words("question.choose"),
+        icon="check",
+        enabled=bool(visit.chosen),
+    )
+    none = Action(id="none_of_them", label=asked.none_label) if asked.none_label else None
+    return view.model_copy(update={"primary": chosen, "secondary": none})
+
+
+def _ended(visit: Visit, around: Surroundings, words: Words) -> View:
+    end = visit.guide.ending if visit.guide is not None else None
+    if end is None:
+        raise ValueError("no answer ended the questions")
+    if end.go_to_item:
+        title, why = words("ended.other_title"), words("ended.other_text", answer=end.label)
+        primary = Action(id="other_item", label=words("ended.other_item"), icon="forward")
+    else:
+        title, why = words("ended.stop_title"), end.stop
+        primary = Action(id="ask_staff", label=words("ended.staff"), icon="help")
+    return View(
+        screen="message",
+        chrome=_chrome(visit, around, words),
+        title=title,
+        why=why,
+        primary=primary,
+        back=_back(visit, words),
+    )
+
+
+def _more(visit: Visit, around: Surroundings, words: Words) -> View:
+    prints = around.works("ticket_printer") and visit.lists < LISTS_LIMIT
+    paper = Choice(
+        value=PRINT_LIST,
+        title=words("more.print"),
+        detail=words("more.print_detail" if prints else "more.print_not"),
+        icon="printer",
+        enabled=prints,
+    )
+    told = visit.guide.told if visit.guide is not None else ()
+    first = visit.page * ANSWERS_PER_PAGE
+    return View(
+        screen="question",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=3, steps=STEPS),
+        title=words("more.title"),
+        why=words("more.why"),
+        choices=(
+            paper,
+            *(
+                Choice(
+                    value=one.question,
+                    title=one.text,
+                    detail=words("more.answer", answer=one.label),
+                    icon="edit",
+                    badge=words("more.known") if one.known else "",
+                )
+                for one in told[first : first + ANSWERS_PER_PAGE]
+            ),
+        ),
+        **_pager(visit.page, answer_pages(visit), words),
+        back=_back(visit, words),
+    )
+
+
+def _pager(page: int, pages: int, words: Words) -> dict[str, Any]:
+    """The fields of a view whose list pages."""
+    return {
+        "page": page,
+        "pages": pages,
+        "pager_text": words("chrome.pager", page=page + 1, pages=pages),
+        "previous": Action(
+            id="page",
+            value=str(max(0, page - 1)),
+            label=words("chrome.previous"),
+            enabled=page > 0,
+        ),
+        "next": Action(
+            id="page",
+            value=str(page + 1),
+            label=words("chrome.next"),
+            enabled=page + 1 < pages,
+        ),
+    }
+
+
+def _list_notice(visit: Visit, words: Words) -> Notice | None:
+    """What became of the list that was sent to the printer."""
+    if not visit.lists:
+        return None
+    state = visit.list_job.state if visit.list_job is not None else PrintJobState.QUEUED
+    if state is PrintJobState.COMPLETED:
+        return Notice(tone="done", text=words("more.printed"))
+    if state in (PrintJobState.CANCELLED, PrintJobState.WAITING):
+        return Notice(tone="attention", text=words("more.unprinted"))
+    return Notice(tone="plain", text=words("more.printing"))
 
 
 def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
@@ -156,8 +271,10 @@ def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
         mark = words(f"materials.{material.material_type}")
         if listed.already_held:
             mark = words("materials.already_held")
-        elif not material.is_need:
+        elif listed.may_follow or not material.is_need:
             mark = words("materials.later")
+        elif listed.pledge:
+            mark = words("materials.pledge")
         official = material.material_name if material.plain_name else ""
         detail = "。".join(part.rstrip("。") for part in (official, material.fill_explain) if part)
         rows.append(
@@ -178,22 +295,10 @@ def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
         title=words("materials.title"),
         why=words("materials.why", item=personal.plain_name, fee=personal.fee, days=days),
         rows=tuple(rows),
-        page=visit.page,
-        pages=pages,
-        pager_text=words("chrome.pager", page=visit.page + 1, pages=pages),
-        previous=Action(
-            id="page",
-            value=str(max(0, visit.page - 1)),
-            label=words("chrome.previous"),
-            enabled=visit.page > 0,
-        ),
-        next=Action(
-            id="page",
-            value=str(visit.page + 1),
-            label=words("chrome.next"),
-            enabled=visit.page + 1 < pages,
-        ),
+        **_pager(visit.page, pages, words),
+        notice=_list_notice(visit, words),
         primary=Action(id="take_number", label=words("materials.take_number"), icon="ticket"),
+        secondary=Action(id="more", label=words("materials.more")),
         back=_back(visit, words),
     )
 
@@ -372,6 +477,8 @@ _SCREENS: dict[Step, Callable[[Visit, Surroundings, Words], View]] = {
     Step.HOME: _home,
     Step.FIND: _find,
     Step.QUESTION: _question,
+    Step.ENDED: _ended,
+    Step.MORE: _more,
     Step.MATERIALS: _materials,
     Step.CARD: _card,
     Step.IDENTITY: _identity,

@@ -21,7 +21,11 @@ class Step(StrEnum):
     HOME = "home"
     FIND = "find"
     QUESTION = "question"
+    ENDED = "ended"
+    """An answer led to another item, or to the reason why it is not done here."""
     MATERIALS = "materials"
+    MORE = "more"
+    """What else can be done with the list: print it, change an answer."""
     CARD = "card"
     IDENTITY = "identity"
     CONFIRM = "confirm"
@@ -50,6 +54,8 @@ class Visit(Value):
     found: tuple[Found, ...] = ()
     item: Item | None = None
     guide: GuideState | None = None
+    chosen: tuple[str, ...] = ()
+    """Options of a multiple question that are ticked so far."""
     page: int = 0
     card: IdentityCard | None = None
     card_problem: bool = False
@@ -60,6 +66,10 @@ class Visit(Value):
     """Code of the fault that kept the number away."""
     ticket: Ticket | None = None
     job: PrintJob | None = None
+    lists: int = 0
+    """How often the list was sent to the printer."""
+    list_job: PrintJob | None = None
+    """What became of the last one."""
     came_from: Step = Step.HOME
     """Where `staff` leads back to."""
     seconds_left: int | None = None
@@ -75,6 +85,10 @@ class Visit(Value):
     @property
     def job_id(self) -> str:
         return f"{self.id}-slip"
+
+    @property
+    def list_job_id(self) -> str:
+        return f"{self.id}-list-{self.lists}"
 
 
 class Surroundings(Value):

@@ -56,6 +56,10 @@ class Choice(Message):
     """A short word at the edge, for example 秒批 or 约等10分钟."""
     badge_tone: Tone = "plain"
     enabled: bool = True
+    toggles: bool = False
+    """Tapping it ticks it and stays on the page."""
+    picked: bool = False
+    """Ticked."""
 
 
 class Row(Message):

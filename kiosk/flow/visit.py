@@ -1,7 +1,8 @@
 """A visit, step by step: `step(visit, event, around) → (visit, effects)`. Pure.
 
     home ─▶ find ─▶ question… ─▶ materials ─▶ card ─▶ identity ─▶ confirm ─▶ ticket ─▶ over
-                                                └──────────────────▶┘ (no card: an equal way)
+                    ▲   └▶ ended    │           └──────────────────▶┘ (no card: an equal way)
+                    └───── more ◀───┘
 
 A tap that does not fit the step is ignored: the screen was a moment behind. One that would fit and
 was made for another `turn` is not given to the flow at all. `resume` takes up what a crashed
@@ -10,10 +11,17 @@ service was doing. Adding a step: docs/how-to/add-a-screen.md.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeGuard
 
 from hallkit.guide import questions as guide
+from hallkit.guide.share import encode
+from hallkit.guide.sheet import sheet, slip
 from hallkit.lexicon.words import Words
+from hallkit.model.conditions import FactValue
+from hallkit.model.identity import CardKind, IdentityCard
 from hallkit.model.ticket import Ticket
 from hallkit.runtime.clock import local_date
 from hallkit.wire.affairs_api import Applicant, TicketRequest
@@ -29,7 +37,11 @@ Handler = Callable[[Visit, ev.Tapped, Surroundings], Next | None]
 QUERY_LIMIT = 24
 MATERIALS_PER_PAGE = 6
 LARGE_MATERIALS_PER_PAGE = 4
+ANSWERS_PER_PAGE = 5
 PAGE_DIGITS = 3
+LISTS_LIMIT = 3
+"""So often a visit may print its list."""
+PRINT_LIST = "print_list"
 RESIDENT_CARD = "resident_card"
 WAYS_OUT = frozenset({"home", "leave", "back"})
 """Not while a number is on its way: it may be given already, and would be lost."""
@@ -41,12 +53,12 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
         return visit, ()
     match event:
         case ev.Tapped():
-            return _tapped(visit, event, around)
+            return _tapped(visit, event, around, words)
         case ev.Typed(text=text) if visit.step is Step.FIND:
             return _typed(_touched(visit, around)[0], text)
         case ev.SearchDone(query=query, found=found):
             return _with(visit, found=found) if query == visit.query else (visit, ())
-        case ev.ItemOpened(item=item) if visit.step in (Step.HOME, Step.FIND):
+        case ev.ItemOpened(item=item) if visit.step in (Step.HOME, Step.FIND, Step.ENDED):
             return _open_guide(_set(visit, item=item, guide=guide.start(item)))
         case ev.CardSeen(card=card) if visit.step is Step.CARD:
             seen = _set(visit, card=card, card_problem=False, card_left_behind=True)
@@ -65,6 +77,8 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
             return _with(visit, taking=False, step=Step.REFUSED, refusal=code)
         case ev.JobChanged(job=job) if job.id == visit.job_id:
             return _with(visit, job=job)
+        case ev.JobChanged(job=job) if visit.lists and job.id == visit.list_job_id:
+            return _with(visit, list_job=job)
         case ev.NobodyTaps(seconds_left=seconds_left):
             return _nobody(visit, seconds_left, around)
     return visit, ()
@@ -81,6 +95,8 @@ def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
         effects.append(_take_ticket(visit))
     if visit.ticket is not None:
         effects.append(_print_ticket(visit, visit.ticket, around, words))
+    if visit.lists and _has_list(visit):
+        effects.append(_print_list(visit, around, words))
     return _set(visit, seconds_left=None), tuple(effects)
 
 
@@ -102,7 +118,7 @@ def wants_card_watch(visit: Visit) -> bool:
     return at is Step.CARD or visit.card is not None or visit.card_left_behind
 
 
-def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
+def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings, words: Words) -> Next:
     touched, begun = _touched(visit, around)
     if visit.taking and tap.action in WAYS_OUT:
         return _with(visit, seconds_left=None)
@@ -120,6 +136,8 @@ def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next:
             handled = None  # clears the countdown, as any touch does
         case "back":
             handled = _back(touched)
+        case "choose" if tap.value == PRINT_LIST and touched.step is Step.MORE:
+            handled = _ask_for_list(touched, around, words)
         case _:
             handler = _HANDLERS.get(visit.step)
             handled = handler(touched, tap, around) if handler is not None else None
@@ -149,10 +167,20 @@ def _find(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
 
 def _question(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     asked = visit.guide.question if visit.guide is not None else None
-    if visit.guide is None or asked is None or tap.action != "choose":
+    if visit.guide is None or asked is None:
+        return None
+    if asked.multiple and tap.action == "chosen" and visit.chosen:
+        return _open_guide(_set(visit, guide=guide.answer(visit.guide, *visit.chosen)))
+    if asked.none_label and tap.action == "none_of_them":
+        return _open_guide(_set(visit, guide=guide.answer(visit.guide)))
+    if tap.action != "choose":
         return None
     if tap.value not in {option.key for option in asked.options}:
         return None
+    if asked.multiple:
+        ticked = set(visit.chosen) ^ {tap.value}
+        in_order = (option.key for option in asked.options)
+        return _with(visit, chosen=tuple(key for key in in_order if key in ticked))
     return _open_guide(_set(visit, guide=guide.answer(visit.guide, tap.value)))
 
 
@@ -160,19 +188,47 @@ def _materials(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | No
     match tap.action:
         case "page" if tap.value.isdecimal() and len(tap.value) <= PAGE_DIGITS:
             return _with(visit, page=min(int(tap.value), material_pages(visit) - 1))
+        case "more":
+            return _with(visit, step=Step.MORE, page=0)
         case "take_number":
             return _set(visit, step=Step.CARD, card_problem=False), (ev.WatchCard(on=True),)
     return None
 
 
-def _card(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
-    if tap.action == "without_card":
-        return _set(visit, step=Step.CONFIRM, card=None), (ev.WatchCard(on=False),)
+def _more(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    answered = visit.guide.answers if visit.guide is not None else ()
+    if tap.action == "page" and tap.value.isdecimal() and len(tap.value) <= PAGE_DIGITS:
+        return _with(visit, page=min(int(tap.value), answer_pages(visit) - 1))
+    if tap.action != "choose" or visit.guide is None:
+        return None
+    if tap.value not in {given.question for given in answered}:
+        return None
+    ticked = next(given.options for given in answered if given.question == tap.value)
+    asked = _set(visit, guide=guide.change(visit.guide, tap.value), page=0)
+    return _with(asked, step=Step.QUESTION, chosen=ticked)
+
+
+def _ended(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    end = visit.guide.ending if visit.guide is not None else None
+    if tap.action == "other_item" and end is not None and end.go_to_item:
+        return visit, (ev.OpenItem(end.go_to_item),)
+    if tap.action == "ask_staff" and end is not None and end.stop:
+        return _with(visit, step=Step.STAFF, came_from=Step.ENDED)
     return None
 
 
-def _identity(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
-    return _with(visit, step=Step.CONFIRM) if tap.action == "is_me" else None
+def _card(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    if tap.action == "without_card":
+        forgotten = _forget_card(visit)
+        return _set(forgotten, step=Step.CONFIRM), (ev.WatchCard(on=False),)
+    return None
+
+
+def _identity(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
+    if tap.action != "is_me" or visit.guide is None or visit.card is None:
+        return None
+    facts = card_facts(visit.card, local_date(around.now_ms))
+    return _with(visit, step=Step.CONFIRM, guide=guide.learn(visit.guide, facts))
 
 
 def _confirm(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
@@ -191,7 +247,9 @@ _HANDLERS: dict[Step, Handler] = {
     Step.HOME: _home,
     Step.FIND: _find,
     Step.QUESTION: _question,
+    Step.ENDED: _ended,
     Step.MATERIALS: _materials,
+    Step.MORE: _more,
     Step.CARD: _card,
     Step.IDENTITY: _identity,
     Step.CONFIRM: _confirm,
@@ -204,15 +262,17 @@ def _back(visit: Visit) -> Next | None:
     match visit.step:
         case Step.FIND:
             return _with(visit, step=Step.HOME, query="", found=())
-        case Step.QUESTION | Step.MATERIALS if visit.guide is not None and visit.guide.answers:
+        case Step.QUESTION | Step.ENDED | Step.MATERIALS if _can_go_back(visit.guide):
             return _open_guide(_set(visit, guide=guide.back(visit.guide)))
-        case Step.QUESTION | Step.MATERIALS:
+        case Step.MORE:
+            return _with(visit, step=Step.MATERIALS, page=0)
+        case Step.QUESTION | Step.ENDED | Step.MATERIALS:
             before = Step.FIND if visit.query else Step.HOME
             return _with(visit, step=before, item=None, guide=None)
         case Step.CARD:
             return _set(visit, step=Step.MATERIALS), (ev.WatchCard(on=False),)
         case Step.IDENTITY:
-            return _set(visit, step=Step.CARD, card=None), (ev.WatchCard(on=True),)
+            return _set(_forget_card(visit), step=Step.CARD), (ev.WatchCard(on=True),)
         case Step.CONFIRM if visit.card is not None:
             return _with(visit, step=Step.IDENTITY)
         case Step.CONFIRM:
@@ -232,8 +292,48 @@ def _typed(visit: Visit, text: str) -> Next:
 
 
 def _open_guide(visit: Visit) -> Next:
-    done = visit.guide is not None and visit.guide.is_done
-    return _set(visit, step=Step.MATERIALS if done else Step.QUESTION, page=0), ()
+    state = visit.guide
+    if state is None or not state.is_done:
+        where = Step.QUESTION
+    else:
+        where = Step.MATERIALS if state.ending is None else Step.ENDED
+    return _with(visit, step=where, page=0, chosen=())
+
+
+def _forget_card(visit: Visit) -> Visit:
+    state = guide.learn(visit.guide, {}) if visit.guide is not None else None
+    return _set(visit, card=None, guide=state)
+
+
+def card_facts(card: IdentityCard, day: dt.date) -> dict[str, FactValue]:
+    """What a card makes known for the list. Where it was issued is not where somebody lives."""
+    kind = RESIDENT_CARD if card.kind is CardKind.RESIDENT else f"{RESIDENT_CARD}_{card.kind}"
+    facts: dict[str, FactValue] = {"applicant.age": card.age_on(day), "applicant.kind": "person"}
+    if card.sex_code in ("1", "2"):
+        facts["applicant.sex"] = card.sex_code
+    if not card.expired_on(day):
+        facts |= guide.held_facts([kind.lower()])
+    return facts
+
+
+def _ask_for_list(visit: Visit, around: Surroundings, words: Words) -> Next | None:
+    if visit.lists >= LISTS_LIMIT or not around.works("ticket_printer"):
+        return None
+    asked = _set(visit, step=Step.MATERIALS, page=0, lists=visit.lists + 1, list_job=None)
+    return asked, (_print_list(asked, around, words),)
+
+
+def _has_list(visit: Visit) -> bool:
+    return visit.guide is not None and visit.guide.is_done and visit.guide.ending is None
+
+
+def _print_list(visit: Visit, around: Surroundings, words: Words) -> ev.Print:
+    code = ""
+    if visit.item is not None and visit.guide is not None:
+        with suppress(ValueError):  # too many answers for a code; the list is as good without
+            code = encode(visit.item.catalog_code, visit.guide.as_text)
+    page = sheet(personal_list(visit), hall=around.hall_name, code=code, words=words)
+    return ev.Print(visit.list_job_id, slip(page, reprint_mark=words("slip.reprint")))
 
 
 def _take(visit: Visit) -> Next | None:
@@ -301,6 +401,11 @@ def _end(visit: Visit, outcome: str, around: Surroundings) -> Next:
     return _set(visit, over=True), (ev.WatchCard(on=False), ev.Tell(told), ev.EndSession())
 
 
+def _can_go_back(state: guide.GuideState | None) -> TypeGuard[guide.GuideState]:
+    """An answer of the person can be taken back, or a change left."""
+    return state is not None and guide.back(state) != state
+
+
 def _left_with(visit: Visit) -> str:
     if visit.ticket is not None:
         return "ticket"
@@ -328,13 +433,18 @@ def personal_list(visit: Visit) -> guide.PersonalList:
     """The list of a visit whose questions are all answered."""
     if visit.item is None or visit.guide is None:
         raise ValueError("no item is open")
-    held = guide.held_facts([RESIDENT_CARD] if visit.card is not None else [])
-    return guide.personal_list(visit.item, guide.learn(visit.guide, held))
+    return guide.personal_list(visit.item, visit.guide)
 
 
 def material_pages(visit: Visit) -> int:
     """How many pages the list takes, at the type's size."""
     return max(1, -(-len(personal_list(visit).materials) // materials_per_page(visit)))
+
+
+def answer_pages(visit: Visit) -> int:
+    """How many pages the answers take."""
+    answers = visit.guide.answers if visit.guide is not None else ()
+    return max(1, -(-len(answers) // ANSWERS_PER_PAGE))
 
 
 def materials_per_page(visit: Visit) -> int:

@@ -11,6 +11,9 @@ Pressable {
     // Icon above the words, for a hero that is taller than wide.
     property bool stacked: false
     property bool roomy: false
+    // Tapping ticks it and stays on the page; `picked` is ticked.
+    property bool toggles: false
+    property bool picked: false
     readonly property int padding: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
     readonly property int between: hero ? ScreenMetrics.margin : ScreenMetrics.gutter
     readonly property int titleSize: hero ? (ScreenMetrics.large ? ScreenMetrics.mm(Tokens.typeDisplay) : ScreenMetrics.display) : roomy ? ScreenMetrics.title : ScreenMetrics.lead
@@ -22,19 +25,21 @@ Pressable {
         return Math.max(ScreenMetrics.target, inner + 2 * (hero && !ScreenMetrics.large ? padding : ScreenMetrics.snug));
     }
 
+    Accessible.checkable: toggles
+    Accessible.checked: picked
     // A screen reader hears the badge with the detail.
     Accessible.description: [badge, detail].filter(part => part !== "").join(", ")
 
     Rectangle {
         anchors.fill: parent
-        border.color: !card.enabled ? Tokens.line : card.hero ? color : card.down ? Tokens.primary : Tokens.edge
+        border.color: !card.enabled ? Tokens.line : card.hero ? color : card.down || card.picked ? Tokens.primary : Tokens.edge
         border.width: ScreenMetrics.border
         color: {
             if (!card.enabled)
                 return Tokens.paper;
             if (card.hero)
                 return card.down ? Tokens.primaryPressed : Tokens.primary;
-            return card.down ? Tokens.primaryTint : Tokens.surface;
+            return card.down || card.picked ? Tokens.primaryTint : Tokens.surface;
         }
         radius: card.cornerRadius
     }
@@ -108,7 +113,7 @@ Pressable {
         anchors.rightMargin: card.padding
         anchors.verticalCenter: parent.verticalCenter
         color: card.iconColor
-        name: card.enabled && !card.stacked ? "right" : ""
-        size: ScreenMetrics.mm(Tokens.sizeChevron)
+        name: !card.enabled || card.stacked ? "" : !card.toggles ? "right" : card.picked ? "done" : "add"
+        size: ScreenMetrics.mm(card.toggles ? Tokens.sizeIconCard : Tokens.sizeChevron)
     }
 }

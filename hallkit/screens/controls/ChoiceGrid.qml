@@ -63,8 +63,10 @@ Item {
             height: grid.equal ? Math.max(grid.tallest, grid.share) : implicitHeight
             icon: modelData.icon ?? ""
             label: modelData.title
+            picked: modelData.picked ?? false
             roomy: grid.roomy
             // An odd last card leaves no hole.
+            toggles: modelData.toggles ?? false
             width: index === cards.count - 1 && index % grid.columns === 0 ? grid.width : grid.cardWidth
             x: index % grid.columns * (grid.cardWidth + grid.gap)
             y: grid.topOf(index)

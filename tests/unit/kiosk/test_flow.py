@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hallkit.guide.share import decode
 from hallkit.guide.verify import verify_item
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.identity import CardKind, IdentityCard
 from hallkit.model.ids import VisitId
+from hallkit.model.item import Item, Option, Question
 from hallkit.model.printing import PrintJob, PrintJobState, QrLine, Slip, TextLine
 from hallkit.model.ticket import Ticket
 from hallkit.wire.affairs_api import ServiceWait
@@ -24,7 +26,7 @@ from kiosk.flow import events as ev
 from kiosk.flow.present import present
 from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.view import Action, View
-from kiosk.flow.visit import WAYS_OUT, resume, step, turn, wants_card_watch
+from kiosk.flow.visit import LISTS_LIMIT, WAYS_OUT, resume, step, turn, wants_card_watch
 from tests.fakes.item import ITEM
 
 WORDS = words("zh_CN")
@@ -78,6 +80,39 @@ AROUND = Surroundings(
     popular=(FOUND,),
 )
 NEW = Visit(id=VisitId("01JGK0000000000000000VISIT"))
+
+
+ENDING = ITEM.model_copy(
+    update={
+        "questions": (
+            ITEM.questions[0].model_copy(
+                update={
+                    "options": (
+                        Option(key="elsewhere", label="外地的", stop="请到外地的大厅办。"),
+                        Option(key="other", label="别的", go_to_item="food"),
+                    )
+                }
+            ),
+        )
+    }
+)
+SEVERAL = ITEM.model_copy(
+    update={
+        "questions": (
+            Question(
+                key="place",
+                text="卖哪些",
+                why="要的证不一样。",
+                multiple=True,
+                none_label="都没有",
+                options=(
+                    Option(key="meat", label="肉", materials=("lease",)),
+                    Option(key="fish", label="鱼"),
+                ),
+            ),
+        )
+    }
+)
 
 
 class Person:
@@ -144,6 +179,14 @@ def at(where: Step, *, with_card: bool = True) -> Person:
     if where is Step.STAFF:
         person = Person()
         person.taps("call_staff")
+    if where is Step.ENDED:
+        person = Person()
+        person.taps("choose", "find")
+        person.happens(ev.ItemOpened(ENDING))
+        person.taps("choose", "elsewhere")
+    if where is Step.MORE:
+        person = at(Step.MATERIALS)
+        person.taps("more")
     assert person.visit.step is where
     return person
 
@@ -359,7 +402,9 @@ FITTING = {
     Step.HOME: {"choose"},
     Step.FIND: {"choose", "none_of_these", "back", "home"},
     Step.QUESTION: {"choose", "back", "home"},
-    Step.MATERIALS: {"page", "take_number", "back", "home"},
+    Step.ENDED: {"other_item", "ask_staff", "back", "home"},
+    Step.MATERIALS: {"page", "more", "take_number", "back", "home"},
+    Step.MORE: {"choose", "page", "back", "home"},
     Step.CARD: {"without_card", "back", "home"},
     Step.IDENTITY: {"is_me", "back", "home"},
     Step.CONFIRM: {"take", "back", "home"},
@@ -493,7 +538,118 @@ def test_the_slip_holds_the_number_and_nothing_personal() -> None:
     assert "A007" in texts
     assert slip.reprint_mark == WORDS("slip.reprint")
     assert [line.text for line in slip.lines if isinstance(line, QrLine)] == [TICKET.code]
-    assert "□ 身份证" not in texts  # it was shown just now
+    assert "□ 身份证" in texts  # the one that was shown has expired
+
+
+def test_a_card_in_date_need_not_be_brought_again() -> None:
+    person = at(Step.CARD)
+    person.happens(ev.CardSeen(CARD.model_copy(update={"valid_to": None})))
+    person.taps("is_me")
+    person.taps("take")
+    person.happens(ev.TicketGiven(TICKET))
+    texts = [line.text for line in slip_of(person).lines if isinstance(line, TextLine)]
+    assert "□ 身份证" not in texts
+
+
+# ── The guide ────────────────────────────────────────────────────────────────────────────────
+
+
+def asks(item: Item) -> Person:
+    person = Person()
+    person.taps("choose", "find")
+    person.happens(ev.ItemOpened(item))
+    return person
+
+
+def test_several_options_are_ticked_and_then_said() -> None:
+    person = asks(SEVERAL)
+    assert person.view.primary is not None
+    assert not person.view.primary.enabled
+    person.taps("chosen")
+    assert person.visit.step is Step.QUESTION, "nothing was ticked"
+    for value in ("fish", "meat", "fish"):
+        person.taps("choose", value)
+    assert [(one.value, one.toggles, one.picked) for one in person.view.choices] == [
+        ("meat", True, True),
+        ("fish", True, False),
+    ]
+    person.taps("chosen")
+    assert person.visit.step is Step.MATERIALS
+    assert person.visit.guide is not None
+    assert person.visit.guide.as_text == {"place": "meat"}
+
+
+def test_none_of_them_is_an_answer_too() -> None:
+    person = asks(SEVERAL)
+    assert person.view.secondary == Action(id="none_of_them", label="都没有")
+    person.taps("choose", "meat")
+    person.taps("none_of_them")
+    assert person.visit.guide is not None
+    assert person.visit.guide.as_text == {"place": "-"}
+
+
+def test_an_answer_is_changed_from_the_list_and_the_others_stay() -> None:
+    person = at(Step.QUESTION)
+    person.taps("choose", "rented")
+    person.taps("choose", "big")
+    person.taps("more")
+    assert [(one.value, one.detail) for one in person.view.choices[1:]] == [
+        ("place", "您选的：租的"),
+        ("size", "您选的：大"),
+    ]
+    person.taps("choose", "place")
+    assert person.view.title == "店面是租的吗"
+    person.taps("back")
+    assert person.visit.step is Step.MATERIALS, "nothing was changed"
+    person.taps("more")
+    person.taps("choose", "place")
+    person.taps("choose", "own")
+    assert person.visit.step is Step.MATERIALS
+    person.taps("more")
+    person.taps("choose", "place")
+    person.taps("choose", "rented")
+    assert person.visit.step is Step.MATERIALS, "the size was said already"
+
+
+def test_an_answer_that_ends_it_says_what_to_do_instead() -> None:
+    person = at(Step.ENDED)
+    assert (person.view.title, person.view.why) == (WORDS("ended.stop_title"), "请到外地的大厅办。")
+    person.taps("ask_staff")
+    assert person.visit.step is Step.STAFF
+    person.taps("back")
+    person.taps("back")
+    assert person.visit.step is Step.QUESTION
+    person.taps("choose", "other")
+    assert person.view.title == WORDS("ended.other_title")
+    assert person.taps("other_item") == [ev.OpenItem("food")]
+    assert person.view.title == "店面是租的吗"
+
+
+def test_the_list_is_printed_a_few_times_and_holds_nothing_personal() -> None:
+    person = at(Step.MORE)
+    [first] = person.taps("choose", "print_list")
+    assert isinstance(first, ev.Print)
+    assert first.job == f"{NEW.id}-list-1"
+    assert person.notice == WORDS("more.printing")
+    person.happens(ev.JobChanged(PrintJob(id=first.job, state=PrintJobState.COMPLETED)))
+    assert person.notice == WORDS("more.printed")
+    (code,) = (line.text for line in first.slip.lines if isinstance(line, QrLine))
+    assert decode(code).answers == {"place": "own"}
+    assert first in resume(person.visit, AROUND, WORDS)[1]
+    for _ in range(4):
+        person.taps("more")
+        person.taps("choose", "print_list")
+        person.taps("back")
+        if person.visit.step is Step.QUESTION:
+            person.taps("choose", "own")
+    assert len(person.did(ev.Print)) == 3
+
+
+def test_a_machine_without_paper_does_not_offer_to_print() -> None:
+    person = at(Step.MORE)
+    person.around = AROUND.model_copy(update={"devices": ()})
+    assert not person.view.choices[0].enabled
+    assert person.taps("choose", "print_list") == []
 
 
 def test_the_slip_of_a_visit_without_card_asks_for_the_card() -> None:
@@ -744,7 +900,9 @@ def test_whatever_happens_the_visit_holds(
         check_view(resume(person.visit, around, WORDS)[0], around)
     asked = [effect for effect in person.effects if isinstance(effect, ev.TakeTicket)]
     assert len({take.key for take in asked}) <= 1
-    assert len(person.did(ev.Print)) <= 1
+    printed = [printing.job for printing in person.did(ev.Print) if isinstance(printing, ev.Print)]
+    assert len(printed) == len(set(printed))
+    assert len(printed) <= 1 + LISTS_LIMIT
     assert len(person.did(ev.EndSession)) <= 1
     for told in person.effects:
         if isinstance(told, ev.Tell):
