@@ -295,7 +295,7 @@ def _verify_materials(item: Item) -> Iterator[Mistake]:
     for material in item.materials:
         where = f"materials.{material.key}"
         if material.key not in used:
-            yield Mistake(where, "nobody ever needs it")
+            yield warning(where, "nobody ever needs it")
         if material.may_follow != bool(material.follow_days):
             told = "needs follow_days" if material.may_follow else "is false, yet there are days"
             yield Mistake(f"{where}.may_follow", told)
