@@ -8,6 +8,7 @@ from hallkit.guide.questions import (
     GuideState,
     answer,
     back,
+    change,
     held_facts,
     learn,
     paths,
@@ -16,6 +17,7 @@ from hallkit.guide.questions import (
     start,
 )
 from hallkit.guide.verify import verify_item as verify
+from hallkit.model.conditions import Test
 from hallkit.model.item import Item, Material, Option, Question
 
 FORM = Material(key="form", material_name="申请书")
@@ -204,3 +206,155 @@ LOOP = question(
 )
 def test_each_mistake_in_the_data_is_named(item: Item, mistake: str) -> None:
     assert mistake in [str(found) for found in verify(item)]
+
+
+# ── Known, several, changed ──────────────────────────────────────────────────────────────────
+
+AGE = Question(
+    key="age",
+    text="满 60 岁了吗",
+    why="满 60 岁的少带一样。",
+    options=(
+        Option(
+            key="old",
+            label="满了",
+            next_question="extras",
+            when=Test(fact="applicant.age", op="ge", value=60),
+        ),
+        Option(
+            key="young",
+            label="没满",
+            next_question="extras",
+            materials=("plan",),
+            when=Test(fact="applicant.age", op="lt", value=60),
+        ),
+    ),
+)
+EXTRAS = Question(
+    key="extras",
+    text="还要办哪些",
+    why="每样要的不一样。",
+    multiple=True,
+    none_label="都没有",
+    next_question="where",
+    options=(
+        Option(key="meat", label="卖肉", materials=("lease",), fee_text="10 元"),
+        Option(key="fish", label="卖鱼", promise_day=9),
+    ),
+)
+WHERE = question(
+    "where",
+    Option(key="here", label="本地", service="quick", transact_addr="2楼"),
+    Option(key="away", label="外地", stop="请到外地办。"),
+)
+RICH = changed(
+    questions=(AGE, EXTRAS, WHERE),
+    first_question="age",
+    materials=(
+        FORM,
+        CARD,
+        LEASE.model_copy(update={"when": Test(fact="answer.extras", op="contains", value="meat")}),
+        PLAN.model_copy(update={"may_follow": True, "follow_days": 5, "pledge": "我有平面图。"}),
+    ),
+)
+OLD = {"applicant.age": 71}
+
+
+def test_what_is_known_is_not_asked_and_says_from_where() -> None:
+    assert verify(RICH) == []
+    state = start(RICH, OLD)
+    assert asked(state) == "extras"
+    (known,) = state.answers
+    assert (known.options, known.known_from) == (("old",), ("applicant.age",))
+    assert [told.known for told in state.told] == [True]
+    assert asked(learn(state, {})) == "age"
+    assert back(state) == state, "nothing was said yet"
+
+
+def test_what_was_known_can_be_changed_by_the_person() -> None:
+    state = answer(change(start(RICH, OLD), "age"), "young")
+    assert (asked(state), state.answers[0].known_from) == ("extras", ())
+    assert state.as_text == {"age": "young"}
+
+
+def test_several_options_stand_in_the_questions_order_or_none() -> None:
+    state = answer(start(RICH, OLD), "fish", "meat")
+    assert (state.as_text["extras"], state.labels[-1]) == ("meat+fish", "卖肉、卖鱼")
+    none = answer(start(RICH, OLD))
+    assert (none.as_text["extras"], none.labels[-1]) == ("-", "都没有")
+    with pytest.raises(ValueError, match="takes one, got 0"):
+        answer(start(RICH))
+    for one in (state, none):
+        assert replay(RICH, one.as_text, OLD).answers[-1] == one.answers[-1]
+
+
+def test_an_answer_changes_fee_days_window_and_service() -> None:
+    answers = {"age": "young", "extras": "meat+fish", "where": "here"}
+    personal = personal_list(RICH, replay(RICH, answers))
+    assert (personal.fee, personal.days, personal.window) == ("10 元", 9, "2楼")
+    assert personal.service == "quick"
+    keys = [listed.material.key for listed in personal.materials]
+    assert keys == ["form", "card", "lease", "plan"]
+    plan = personal.materials[-1]
+    assert (plan.may_follow, plan.pledge) == (True, "我有平面图。")
+    plain = personal_list(RICH, replay(RICH, {**answers, "extras": "-"}))
+    assert (plain.fee, plain.days) == ("不收费", 3)
+
+
+def test_an_answer_may_end_it_without_a_list() -> None:
+    state = replay(RICH, {"age": "old", "extras": "-", "where": "away"})
+    assert state.is_done
+    assert state.ending is not None
+    assert state.ending.stop == "请到外地办。"
+    with pytest.raises(ValueError, match="leads to no list"):
+        personal_list(RICH, state)
+    assert asked(back(state)) == "where"
+
+
+def test_changing_an_answer_keeps_the_later_ones_that_still_fit() -> None:
+    answers = {"age": "young", "extras": "meat", "where": "here"}
+    done = replay(RICH, answers)
+    changing = change(done, "age")
+    assert asked(changing) == "age"
+    assert back(changing).as_text == answers
+    assert answer(changing, "old").as_text == {**answers, "age": "old"}
+    shop = replay(ITEM, {"kind": "shop", "place": "rented"})
+    online = answer(change(shop, "kind"), "online")
+    assert online.as_text == {"kind": "online"}
+    assert answer(change(online, "kind"), "shop").as_text == shop.as_text
+    with pytest.raises(ValueError, match="is not answered"):
+        change(online, "place")
+
+
+TAPS = st.one_of(
+    st.tuples(st.just("answer"), st.lists(st.sampled_from(["meat", "fish", "old", "here"]))),
+    st.tuples(st.just("change"), st.sampled_from(["age", "extras", "where"])),
+    st.tuples(st.just("learn"), st.sampled_from([None, 30, 71])),
+    st.tuples(st.just("back"), st.none()),
+)
+
+
+@given(st.lists(TAPS, max_size=12))
+def test_whatever_is_tapped_the_answers_lead_where_it_stands(
+    taps: list[tuple[str, object]],
+) -> None:
+    state = start(RICH)
+    for what, value in taps:
+        try:
+            if what == "answer" and isinstance(value, list):
+                state = answer(state, *value)
+            elif what == "change":
+                state = change(state, str(value))
+            elif what == "learn":
+                state = learn(state, {"applicant.age": value} if isinstance(value, int) else {})
+            else:
+                state = back(state)
+        except ValueError:
+            continue
+        assert GuideState.model_validate_json(state.model_dump_json()) == state
+        keys = [given.question for given in state.answers]
+        assert len(keys) == len(set(keys))
+        assert state.at not in keys
+        if not state.changing:
+            again = replay(RICH, state.as_text, state.facts)
+            assert (again.at, again.as_text) == (state.at, state.as_text)
