@@ -20,6 +20,7 @@ from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket, TicketState
 from hallkit.runtime.tls import client_context
 from hallkit.wire.affairs_api import (
+    CATALOGUE_DELTA,
     CATALOGUE_SNAPSHOT,
     HEALTH,
     IDEMPOTENCY_HEADER,
@@ -29,7 +30,7 @@ from hallkit.wire.affairs_api import (
     Problem,
     TicketRequest,
 )
-from tests.integration.affairs_node import HOST, ITEM, Authority, Hall
+from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, Authority, Hall
 
 pytestmark = pytest.mark.integration
 
@@ -217,7 +218,10 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
 
     async def call(http: httpx.AsyncClient, method: str, path: str, **how: Any) -> httpx.Response:
         response = await http.request(method, path, **how)
-        template = f"{TICKETS}/{{ticket_id}}" if path.startswith(f"{TICKETS}/") else path
+        template = path
+        for root, name in ((TICKETS, "ticket_id"), (CATALOGUE_DELTA, "from_sha256")):
+            if path.startswith(f"{root}/"):
+                template = f"{root}/{{{name}}}"
         operation = contract["paths"][template][method.lower()]
         documented = operation["responses"][str(response.status_code)]
         seen.add((operation["operationId"], str(response.status_code)))
@@ -231,6 +235,10 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
             assert response.content == b""
         return response
 
+    async with hall.running():
+        pass  # it has offered one catalogue before
+    former = {path.stem for path in (hall.state / "catalogue").glob("*.sqlite")}.pop()
+    hall.write("content/items.toml", CONTENT_FILE.replace("窗口受理", "窗口当场受理"))
     async with hall.running(), _http(hall, "terminal-01") as http, _http(hall, "tv-01") as other:
         key = {IDEMPOTENCY_HEADER: new_id()}
         body = REQUEST.model_dump(mode="json")
@@ -247,8 +255,10 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
         await call(http, "GET", f"{TICKETS}/A001")
         await call(other, "GET", f"{TICKETS}/{ticket['id']}")
         for path in contract["paths"]:
-            if not path.startswith(TICKETS):
+            if not path.startswith((TICKETS, CATALOGUE_DELTA)):
                 await call(http, "GET", path)
+        for sha256 in (former, "0" * 64, "former"):
+            await call(http, "GET", f"{CATALOGUE_DELTA}/{sha256}")
         etag = (await http.get(CATALOGUE_SNAPSHOT)).headers["etag"]
         await call(http, "GET", CATALOGUE_SNAPSHOT, headers={"If-None-Match": etag})
         assert (await http.get(HEALTH)).json()["status"] == "ok"
