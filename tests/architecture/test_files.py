@@ -22,6 +22,7 @@ CONTENT = {
     "drivers/sim/*": "made-up people on simulated cards",
     "hallkit/model/item.py": "what an item costs if its author says nothing: content",
     "hallkit/catalogue/misses.py": "patterns of what may name a person and is never kept",
+    "hallkit/guide/verify.py": "words of officials that no author is to use",
     "hallkit/catalogue/search.py": "a character looked up to warm the index, shown to nobody",
 }
 """Files outside the lexicon that hold Han characters, and why those are data."""
