@@ -122,9 +122,7 @@ def test_every_item_is_found_by_each_of_its_names(catalogue: Catalogue) -> None:
     assert missed == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "!!", "我要办", "怎么办理", "下雨", "今天吃什么", "qqqq", '"']
-)
+@pytest.mark.parametrize("text", ["", " ", "!!", "我要办", "怎么办理", "今天吃什么", "qqqq", '"'])
 def test_what_makes_no_sense_finds_nothing(catalogue: Catalogue, text: str) -> None:
     assert catalogue.search(text) == []
 
