@@ -69,6 +69,8 @@ def _glyph(
     mask = Image.new("L", (max(needed, width), height), 0)
     left = max(0, width - needed) // 2
     ImageDraw.Draw(mask).text((left, baseline), text, font=font, fill=255, anchor="ls")
+    if not width:
+        return mask.crop((0, 0, 0, height))  # a mark alone: the font has a picture, no room for it
     return mask if mask.width == width else mask.resize((width, height))
 
 
