@@ -29,7 +29,7 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +165,10 @@ async def speed(folder: Path) -> list[Figure]:
     for size in SIZES:
         many = _many(rows, size)
         path = folder / f"{size}.sqlite"
-        took = _ms(lambda many=many, path=path: build(_content(many), path, version="1"))
+        took = _ms(partial(build, _content(many), path, version="1"))
         figures.append(Figure(f"search.build.{size}", took, "ms"))
         catalogue = Catalogue.unverified(path)
-        first = _ms(lambda catalogue=catalogue: catalogue.find("补办居住证"))
+        first = _ms(partial(catalogue.find, "补办居住证"))
         figures.append(Figure(f"search.first.{size}", first, "ms"))
         peers = _peers([_shown(row) for row in many])
         searches: dict[str, Callable[[str], Any]] = {"": catalogue.find, **peers}
@@ -384,7 +384,7 @@ def _ms(call: Callable[[], Any]) -> float:
 def _times(search: Callable[[str], Any], queries: Sequence[str]) -> list[float]:
     for query in queries[:20]:
         search(query)
-    return [_ms(lambda query=query: search(query)) for query in queries]
+    return [_ms(partial(search, query)) for query in queries]
 
 
 # ── Peers ─────────────────────────────────────────────────────────────────────────────────────

@@ -48,6 +48,8 @@ class Visited:
     """The screen said so."""
     over: bool = False
     taps: int = 0
+    tries: int = 0
+    """How often an item was chosen, or a message met on the way."""
     card_read: bool = False
 
 
@@ -98,23 +100,34 @@ class Citizen:
             visited.over = True
             self._sessions_over += 1
             return
+        # What ends without a number the first time is tried with other answers the next time.
+        turn = manner.choice + visited.tries
         match view.screen:
             case "home":
                 offered = [choice.value for choice in view.choices if choice.value != "find"]
                 if offered:
-                    await self._tap(visited, "choose", offered[manner.choice % len(offered)])
+                    await self._tap(visited, "choose", offered[turn % len(offered)])
+                    visited.tries += 1
             case "question":
-                answers = [choice.value for choice in view.choices]
-                await self._tap(visited, "choose", answers[manner.choice % len(answers)])
+                await self._answer(view, turn, visited)
             case "card":
                 await self._at_the_reader(manner, visited)
             case "ticket":
                 await self._at_the_ticket(view, manner, visited)
             case _:
                 action = view.primary if view.primary is not None else view.back
+                visited.tries += view.screen == "message"
                 if action is not None and action.enabled:
                     await self._tap(visited, action.id, action.value)
         await self._change(since=view)
+
+    async def _answer(self, view: View, turn: int, visited: Visited) -> None:
+        ticked = any(choice.picked for choice in view.choices)
+        if ticked and view.primary is not None and view.primary.enabled:
+            await self._tap(visited, view.primary.id, view.primary.value)
+            return
+        answers = [choice.value for choice in view.choices if choice.enabled]
+        await self._tap(visited, "choose", answers[turn % len(answers)])
 
     async def _at_the_reader(self, manner: Manner, visited: Visited) -> None:
         if manner.with_card and self._hand is not None and not visited.card_read:
