@@ -220,6 +220,7 @@ class _Agent:
                     places.state,
                     outbox_rows=await self.recorder.outbox.size(),
                     refused_messages=self.api.server.refused + self.device_link.refused,
+                    reports_dropped=await self.recorder.outbox.dropped(),
                 )
             )
             await self._clock.sleep(health.INTERVAL_S)

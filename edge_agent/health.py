@@ -12,7 +12,9 @@ INTERVAL_S = 60.0
 _MIB = 1024 * 1024
 
 
-def measure(state: Path, *, outbox_rows: int, refused_messages: int) -> Health:
+def measure(
+    state: Path, *, outbox_rows: int, refused_messages: int, reports_dropped: int = 0
+) -> Health:
     """Read load, memory and disk now. `state` is the folder whose disk counts."""
     memory = _meminfo(Path("/proc/meminfo").read_text(encoding="ascii"))
     uptime = Path("/proc/uptime").read_text(encoding="ascii").split()[0]
@@ -24,6 +26,7 @@ def measure(state: Path, *, outbox_rows: int, refused_messages: int) -> Health:
         disk_free_mb=shutil.disk_usage(state).free // _MIB,
         outbox_rows=outbox_rows,
         refused_messages=refused_messages,
+        reports_dropped=reports_dropped,
     )
 
 

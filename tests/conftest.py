@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", derandomize=True)
+settings.register_profile("explore", max_examples=5_000, deadline=None)
+settings.load_profile("suite")
+# The suite tries the same examples in every run: a change is judged by itself, not by its luck.
+# New examples are looked for with `pytest --hypothesis-profile=explore`.
 
 
 def _children() -> dict[int, str]:

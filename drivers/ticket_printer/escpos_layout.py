@@ -96,12 +96,12 @@ def wrap(text: str, columns: int, profile: EscPosProfile) -> list[str]:
         for unit in _units(printable, columns - indent, profile):
             width = _width(unit, profile)
             if used + width > columns:
-                lines.append(line.rstrip())
+                lines.append(line.rstrip(" "))
                 line, used, continued = " " * indent, indent, True
-            if unit == " " and continued and not line.strip():
+            if unit == " " and continued and not line.strip(" "):
                 continue
             line, used = line + unit, used + width
-        lines.append(line.rstrip())
+        lines.append(line.rstrip(" "))
     return lines
 
 

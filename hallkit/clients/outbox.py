@@ -17,6 +17,7 @@ from enum import IntEnum
 from hallkit.runtime.journal import Journal
 from hallkit.wire.events import (
     CloudEvent,
+    ConfigurationChecked,
     DeviceStateChanged,
     Health,
     VisitEnded,
@@ -61,6 +62,7 @@ WORTH = {
     VisitStarted.EVENT_TYPE: Worth.BUSINESS,
     VisitEnded.EVENT_TYPE: Worth.BUSINESS,
     DeviceStateChanged.EVENT_TYPE: Worth.DEVICE,
+    ConfigurationChecked.EVENT_TYPE: Worth.DEVICE,
 }
 """What may be dropped; every other type is promised."""
 

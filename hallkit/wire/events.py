@@ -74,6 +74,8 @@ class Health(EventData):
     disk_free_mb: int
     outbox_rows: int
     refused_messages: int
+    reports_dropped: Annotated[int, Field(ge=0)] = 0
+    """Reports given up since set-up because the outbox was full or they were too old."""
 
 
 class ConfigurationChecked(EventData):

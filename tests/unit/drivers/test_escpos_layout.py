@@ -194,6 +194,8 @@ def test_an_empty_code_prints_nothing() -> None:
         ("甲\t乙\x1b@\x10\x05\x02", 8, ["甲 乙@"]),
         ("e\u0301e\u0301", 8, ["éé"]),
         ("䶮𠮷䶮𠮷䶮", 8, ["䶮𠮷䶮𠮷", "䶮"]),
+        ("00000000\u16800", 8, ["00000000", "\u16800"]),
+        ("甲乙\u00a0\u3000丙", 8, ["甲乙\u00a0\u3000", "丙"]),
     ],
 )
 def test_wrap(text: str, columns: int, lines: list[str]) -> None:
