@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from hallkit.catalogue import delta
-from hallkit.catalogue.installed import FOLDER, install, installed
+from hallkit.catalogue.installed import FOLDER, install, newest_sequence, trusted
 from hallkit.catalogue.snapshot import Catalogue, verify_manifest
 from hallkit.clients.affairs import AffairsClient
-from hallkit.errors import HallError, Rejected, TrustError, WireError
+from hallkit.errors import HallError, Rejected, StoreError, TrustError
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.keys import load_publics
@@ -77,29 +77,42 @@ class CatalogueSync:
                 if failing != exc.code:
                     self._log.warning("catalogue.sync_failed", fault=exc.code, why=str(exc))
             failing = "" if fault is None else fault.code
-            self._told(self._in_use(), fault)
+            self._told(await asyncio.to_thread(self._in_use), fault)
             if fault is None:
                 backoff.reset()
             await self._pause(INTERVAL_S if fault is None else backoff.next_s())
 
     async def once(self) -> bool:
-        """Fetch and swap if there is another version; True if swapped."""
+        """Fetch and swap if there is another version; True if swapped.
+
+        One that is broken here counts as none. `StoreError` if the disk refuses.
+        """
+        try:
+            return await self._once()
+        except OSError as exc:
+            # A full disk keeps the catalogue from changing, nothing else from working.
+            raise StoreError(f"the catalogue: {exc.strerror}") from exc
+
+    async def _once(self) -> bool:
         keys = load_publics(self._key)
         manifest = await self._client.manifest()
         verify_manifest(manifest, keys)
-        have = self._in_use()
-        if have is not None and have.sha256 == manifest.sha256:
+        have = await asyncio.to_thread(trusted, self._state, keys)
+        if have is not None and have[1].sha256 == manifest.sha256:
             return False
-        if have is not None and manifest.sequence < have.sequence:
+        if manifest.sequence < newest_sequence(self._state, keys):
             raise TrustError(f"the catalogue offered is older than ours: {manifest.version}")
         folder = self._state / FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = folder / "download.part"
-        by_delta = have is not None and await self._fetch_delta(have, manifest, fresh)
-        if not by_delta:
-            await self._client.download_snapshot(fresh)
-        await asyncio.to_thread(_check, fresh, manifest, keys)
-        await asyncio.to_thread(install, fresh, self._state, manifest)
+        try:
+            by_delta = have is not None and await self._fetch_delta(have[1], manifest, fresh)
+            if not by_delta:
+                await self._client.download_snapshot(fresh)
+            await asyncio.to_thread(_check, fresh, manifest, keys, have)
+            await asyncio.to_thread(install, fresh, self._state, manifest)
+        finally:
+            fresh.unlink(missing_ok=True)
         self._log.info("catalogue.swapped", version=manifest.version, by_delta=by_delta)
         return True
 
@@ -133,10 +146,10 @@ class CatalogueSync:
         return True
 
     def _in_use(self) -> CatalogueManifest | None:
-        """The manifest in use, if its file is there."""
-        with suppress(WireError):
-            have = installed(self._state)
-            if have is not None and have[0].exists():
+        """The manifest of what applications open now."""
+        with suppress(TrustError, OSError):
+            have = trusted(self._state, load_publics(self._key))
+            if have is not None:
                 return have[1]
         return None
 
@@ -158,10 +171,20 @@ def _apply(
     to.write_bytes(delta.apply(old, packed, size=manifest.size))
 
 
-def _check(fresh: Path, manifest: CatalogueManifest, keys: tuple[Ed25519PublicKey, ...]) -> None:
-    """`TrustError` unless signature and digest hold and this program can read every entry."""
-    with Catalogue.open(fresh, manifest, keys) as catalogue:
+def _check(
+    fresh: Path,
+    manifest: CatalogueManifest,
+    keys: tuple[Ed25519PublicKey, ...],
+    have: tuple[Path, CatalogueManifest] | None,
+) -> None:
+    """`TrustError` unless signature and digest hold and this program can read every entry.
+
+    What stands in the one in use letter by letter is not read again.
+    """
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(Catalogue.open(fresh, manifest, keys))
+        known = None if have is None else stack.enter_context(Catalogue.unverified(have[0]))
         try:
-            catalogue.content()
+            catalogue.check(known)
         except ValidationError as exc:
             raise TrustError(f"the catalogue holds what this program cannot read: {exc}") from exc

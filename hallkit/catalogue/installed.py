@@ -10,6 +10,7 @@ manifest names it: a power cut at any byte leaves the one or the other catalogue
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection
 from contextlib import suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from hallkit.catalogue.snapshot import Catalogue
+from hallkit.catalogue.snapshot import Catalogue, verify_manifest
 from hallkit.errors import TrustError, WireError
 from hallkit.wire.affairs_api import CatalogueManifest
 
@@ -59,16 +60,44 @@ def open_installed(state: Path, keys: Collection[Ed25519PublicKey]) -> Catalogue
     return None
 
 
+def trusted(
+    state: Path, keys: Collection[Ed25519PublicKey]
+) -> tuple[Path, CatalogueManifest] | None:
+    """What `open_installed` opens; None if there is none or none can be trusted."""
+    for name in (MANIFEST, FORMER):
+        with suppress(WireError, TrustError):
+            if (named := _named(state, name)) is not None:
+                Catalogue.open(*named, keys).close()
+                return named
+    return None
+
+
+def newest_sequence(state: Path, keys: Collection[Ed25519PublicKey]) -> int:
+    """The highest sequence that the hall signed for this machine, whole or broken; 0 without."""
+    newest = 0
+    for name in (MANIFEST, FORMER):
+        with suppress(WireError, TrustError):
+            if (named := _named(state, name)) is not None:
+                verify_manifest(named[1], keys)
+                newest = max(newest, named[1].sequence)
+    return newest
+
+
 def install(fresh: Path, state: Path, manifest: CatalogueManifest) -> None:
-    """Put a verified snapshot (in the same folder) into use; the one so far becomes the former."""
+    """Put a verified snapshot (in the same folder) into use; the one so far becomes the former.
+
+    Unless the one so far is broken: then the former stays what it is, the only way back.
+    """
     folder = state / FOLDER
     _sync(fresh)
     fresh.rename(snapshot_path(folder, manifest))
     _sync(folder)
     kept = {manifest.sha256}
     with suppress(WireError):
-        if (so_far := installed(state)) is not None and so_far[1].sha256 != manifest.sha256:
+        so_far = installed(state)
+        if so_far is not None and so_far[1].sha256 != manifest.sha256 and _intact(*so_far):
             _write(folder, FORMER, so_far[1])
+    with suppress(WireError):
         if (before := former(state)) is not None:
             kept.add(before[1].sha256)
     _write(folder, MANIFEST, manifest)
@@ -89,6 +118,14 @@ def _named(state: Path, name: str) -> tuple[Path, CatalogueManifest] | None:
         return None
     manifest = CatalogueManifest.from_bytes(raw, limit=MANIFEST_LIMIT)
     return snapshot_path(folder, manifest), manifest
+
+
+def _intact(path: Path, manifest: CatalogueManifest) -> bool:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == manifest.sha256
+    except OSError:
+        return False
 
 
 def _write(folder: Path, name: str, manifest: CatalogueManifest) -> None:

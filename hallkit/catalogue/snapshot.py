@@ -194,6 +194,23 @@ class Catalogue:
             hall_map=self.hall_map(),
         )
 
+    def check(self, known: Catalogue | None = None) -> None:
+        """Read every entry, but for those that stand letter by letter in `known`.
+
+        pydantic's `ValidationError` if this program cannot read one.
+        """
+        kinds: dict[str, type[Item | Bundle | FormDefinition | RulePack | HallMap]] = {
+            "item": Item,
+            "bundle": Bundle,
+            "form": FormDefinition,
+            "rule_pack": RulePack,
+            "hall_map": HallMap,
+        }
+        seen = set() if known is None else set(known._texts())  # noqa: SLF001  # of this class
+        for kind, text in self._texts():
+            if (kind, text) not in seen:
+                kinds[kind].model_validate_json(text)
+
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items for what somebody typed or said, best first."""
         return self._index.search(query, limit)
@@ -218,6 +235,11 @@ class Catalogue:
     def _entries(self, kind: str) -> Iterator[str]:
         rows = self._connection.execute("SELECT json FROM item WHERE kind = ? ORDER BY id", (kind,))
         return (text for (text,) in rows)
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        """Kind and JSON of everything."""
+        yield from self._connection.execute("SELECT kind, json FROM item")
+        yield from self._connection.execute("SELECT kind, json FROM part")
 
     def _part(self, kind: str, code: str) -> str | None:
         row = self._connection.execute(

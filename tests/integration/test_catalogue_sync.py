@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import random
@@ -14,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge_agent.content import CatalogueSync
+from hallkit.catalogue import sign
 from hallkit.catalogue.installed import FOLDER, installed, open_installed
-from hallkit.errors import TrustError
+from hallkit.errors import StoreError, TrustError
 from hallkit.runtime.clock import SystemClock
 from tests.integration.affairs_node import CONTENT_FILE, Hall
 
@@ -128,6 +130,33 @@ async def test_a_broken_file_is_fetched_again(hall: Hall, machine: Machine) -> N
     assert machine.first_step() == STEPS[1]
 
 
+async def test_a_broken_file_is_mended_though_nothing_new_is_offered(
+    hall: Hall, machine: Machine
+) -> None:
+    async with hall.running():
+        await machine.sync()
+        have = installed(machine.state)
+        assert have is not None
+        content = have[0].read_bytes()
+        have[0].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert await machine.sync()
+    assert have[0].read_bytes() == content
+
+
+async def test_a_disk_that_refuses_is_a_named_fault(
+    hall: Hall, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with hall.running():
+        monkeypatch.setattr("edge_agent.content.install", full)
+        with pytest.raises(StoreError, match="No space left"):
+            await machine.sync()
+    assert installed(machine.state) is None
+    assert not list((machine.state / FOLDER).iterdir())
+
+
 async def test_an_older_catalogue_is_refused(hall: Hall, machine: Machine) -> None:
     async with hall.running():
         await machine.sync()
@@ -136,7 +165,7 @@ async def test_an_older_catalogue_is_refused(hall: Hall, machine: Machine) -> No
     offered = hall.state / "catalogue" / "manifest.json"
     offered.unlink()
     offer(hall, STEPS[1])
-    newer = have[1].model_copy(update={"sequence": have[1].sequence + 10**6})
+    newer = sign(have[0], hall.signing_key, sequence=have[1].sequence + 10**6)
     (machine.state / FOLDER / "manifest.json").write_bytes(newer.to_bytes())
     async with hall.running():
         with pytest.raises(TrustError, match="older than ours"):

@@ -89,3 +89,15 @@ def test_installing_the_same_again_keeps_the_way_back(tmp_path: Path) -> None:
     assert before is not None
     assert before[1].version == "1"
     assert opened(tmp_path) == "2"
+
+
+def test_a_broken_one_never_becomes_the_way_back(tmp_path: Path) -> None:
+    put(tmp_path, "1")
+    broken = put(tmp_path, "2")
+    (tmp_path / FOLDER / f"{broken.sha256}.sqlite").write_bytes(b"")
+    newest = put(tmp_path, "3")
+    before = former(tmp_path)
+    assert before is not None
+    assert before[1].version == "1"
+    (tmp_path / FOLDER / f"{newest.sha256}.sqlite").write_bytes(b"")
+    assert opened(tmp_path) == "1"
