@@ -179,6 +179,17 @@ def test_a_unit_of_ours_is_watched_and_stops_at_a_mistake(unit: Unit) -> None:
     assert unit.environment["PYTHONSAFEPATH"] == "1"
 
 
+@each_of_ours
+def test_a_unit_is_reloaded_where_its_code_reads_again(unit: Unit, checkout: Path) -> None:
+    """Without a handler SIGHUP ends a process; with one and no ExecReload nobody gets to it."""
+    reads_again = any(
+        "signal.SIGHUP" in path.read_text(encoding="utf-8")
+        for path in (checkout / ROOMS[unit.name]).rglob("*.py")
+    )
+    expected = ["/bin/kill -HUP $MAINPID"] if reads_again else []
+    assert unit.settings["ExecReload"] == expected
+
+
 @each_unit
 def test_who_may_speak_for_a_unit(unit: Unit) -> None:
     """Only the screen is notified for by a child: its main process is the compositor."""
