@@ -104,6 +104,8 @@ class CatalogueView(Value):
     tone: Tone
     words: str
     told_ms: int
+    fault: str = ""
+    """Code of what keeps it from the newest; empty if nothing does."""
 
 
 class EventView(Value):
@@ -205,6 +207,7 @@ def _catalogues(
             tone=tone,
             words=words,
             told_ms=row["told_ms"],
+            fault=told.faults[0].code if told.faults else "",
         )
     return found
 
