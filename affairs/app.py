@@ -34,7 +34,6 @@ from hallkit.web.server import https_context, serve
 
 IDENTITY = "affairs"
 """Common name of the node's certificate, at the broker too."""
-SERVICES_FILE = Path(__file__).parent / "services.toml"
 
 
 def main() -> int:
@@ -46,7 +45,7 @@ async def _main(ready: ReadyCallback) -> None:
     settings, listed = parse(files_from_environment())
     places = Places.from_environment()
     clock = SystemClock()
-    services = load_services(SERVICES_FILE)
+    services = load_services()
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
     context = https_context(places.credentials, known_peers=True)

@@ -11,6 +11,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
@@ -25,7 +26,6 @@ from hallkit.lexicon.words import Words
 from hallkit.model import hall_map as model
 from hallkit.model.base import Value
 from hallkit.model.hall_map import HallMap, Labels
-from hallkit.model.item import Item
 from hallkit.model.plane import (
     TOUCH_M,
     Frame,
@@ -38,6 +38,7 @@ from hallkit.model.plane import (
     nearest_on,
 )
 from hallkit.runtime.config import hint
+from hallkit.runtime.toml_lines import line_of_fault, lines_of, parent
 
 MAP = Path(__file__).parent / "content" / "hall"
 
@@ -221,20 +222,17 @@ class _Source(Value):
 
 
 def load_hall_map(folder: Path = MAP, devices: Iterable[str] | None = None) -> HallMap:
-    """The map of the folder's files. `ConfigError` lists all mistakes, by file and key.
+    """The map of the folder's files. `ConfigError` lists all mistakes, by file, line and key.
 
     With `devices`, what the configuration calls its machines, those too that are on one side only.
     """
-    content, files = _read(folder)
+    content, written = _read(folder)
     try:
         source = _Source.model_validate(content)
     except ValidationError as exc:
         raise ConfigError(
             [
-                ConfigProblem(
-                    files.get(
-                        ".".join(map(str, error["loc"][:2])), files.get(str(error["loc"][0]), "-")
-                    ),
+                written.problem(
                     ".".join(map(str, error["loc"])),
                     "unknown key" if error["type"] == "extra_forbidden" else error["msg"],
                 )
@@ -251,24 +249,12 @@ def load_hall_map(folder: Path = MAP, devices: Iterable[str] | None = None) -> H
             if not (key in cut_off and "route_node" in mistake.message):
                 compiler.problems.append((key, mistake.message, mistake.suggestion))
     if compiler.problems:
-        raise ConfigError(
-            [
-                ConfigProblem(
-                    files.get(".".join(key.split(".")[:2]), files.get(key.split(".")[0], "-")),
-                    key,
-                    message,
-                    suggestion,
-                )
-                for key, message, suggestion in compiler.problems
-            ]
-        )
+        raise ConfigError([written.problem(*told) for told in compiler.problems])
     return hall
 
 
-def check_addresses(
-    hall: HallMap, items: Iterable[Item], services: Iterable[Service], say: Words
-) -> list[ConfigProblem]:
-    """Where items and queues send people to windows that the map has elsewhere or not at all."""
+def check_queues(hall: HallMap, services: Iterable[Service], say: Words) -> list[ConfigProblem]:
+    """Queues that send people to windows which the map has elsewhere or not at all."""
     known = addresses(hall, say)
     problems = []
     for service in services:
@@ -277,51 +263,63 @@ def check_addresses(
         elif service.windows != known[service.key]:
             told = f"is at {known[service.key]!r} on the map, not {service.windows!r}"
             problems.append(ConfigProblem("services.toml", f"{service.key}.windows", told))
-    for item in items:
-        place = known.get(item.service)
-        if place is not None and item.transact_addr != place:
-            told = f"is at {place!r} on the map, not {item.transact_addr!r}"
-            problems.append(ConfigProblem("item", f"{item.catalog_code}.transact_addr", told))
-        serving = {
-            str(window.properties.number)
-            for window in hall.windows
-            if item.service in window.properties.services
-        }
-        if strangers := sorted(set(item.windows) - serving):
-            told = f"window {', '.join(strangers)} does not serve {item.service}"
-            problems.append(ConfigProblem("item", f"{item.catalog_code}.windows", told))
     return problems
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """All tables together, and the file of each table and each of its keys."""
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Where the author wrote what: by table, and by table and key."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, key: str, message: str, suggestion: str = "") -> ConfigProblem:
+        """A mistake at the key, or at the nearest table around it."""
+        table, *rest = key.split(".")
+        entry = ".".join((table, *rest[:1]))
+        file = self.files.get(entry, self.files.get(table, "-"))
+        place = key
+        while place and place not in self.lines:
+            place = parent(place)
+        return ConfigProblem(file, key, message, suggestion, self.lines.get(place))
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], _Written]:
+    """All tables together, and where each of them was written."""
     content: dict[str, Any] = {}
-    files: dict[str, str] = {}
+    written = _Written()
     problems: list[ConfigProblem] = []
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         problems.append(ConfigProblem(folder.name, "-", "holds no map"))
     for path in paths:
+        text = ""
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            tables = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            problems.append(ConfigProblem(path.name, "-", f"is not TOML: {exc}"))
+            line = line_of_fault(exc, text) if isinstance(exc, tomllib.TOMLDecodeError) else None
+            problems.append(ConfigProblem(path.name, "-", f"is not TOML: {exc}", line=line))
             continue
+        lines = lines_of(text)
         for name, table in tables.items():
-            files.setdefault(name, path.name)
+            written.files.setdefault(name, path.name)
             if not isinstance(table, dict):
-                problems.append(ConfigProblem(path.name, name, "is no table"))
+                wrong = ConfigProblem(path.name, name, "is no table", line=lines.get(name))
+                problems.append(wrong)
                 continue
             into = content.setdefault(name, {})
             for key, value in table.items():
                 where = f"{name}.{key}"
                 if key in into:
-                    problems.append(ConfigProblem(path.name, where, f"is also in {files[where]}"))
+                    told = f"is also in {written.files[where]}"
+                    problems.append(ConfigProblem(path.name, where, told, line=lines.get(where)))
                 into[key] = value
-                files[where] = path.name
+                written.files[where] = path.name
+        written.lines.update((key, line) for key, line in lines.items() if key not in written.lines)
     if problems:
         raise ConfigError(problems)
-    return content, files
+    return content, written
 
 
 def _storeys(source: _Source) -> Iterator[tuple[str, tuple[int, ...]]]:

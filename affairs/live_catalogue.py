@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.catalogue_source import load
+from affairs.hall_content import load_hall
 from affairs.publication import Publication, publish
-from hallkit.errors import ConfigError, ConfigProblem
+from affairs.queue import Service
+from hallkit.errors import ConfigError
 from hallkit.model.content import Content
 from hallkit.runtime.clock import Clock
-from hallkit.runtime.config import hint
 from hallkit.runtime.log import get_logger
 
 
 class LiveCatalogue:
-    """What the hall offers now. `reload` replaces it whole or not at all."""
+    """What the hall offers now: catalogue and map. `reload` replaces it whole or not at all."""
 
     def __init__(
         self,
         source: Path,
         *,
         folder: Path,
-        services: Collection[str],
+        services: Mapping[str, Service],
         signing_key: Ed25519PrivateKey,
         clock: Clock,
     ) -> None:
@@ -66,19 +66,7 @@ class LiveCatalogue:
         return is_other
 
     def _publish(self) -> tuple[Content, Publication]:
-        content = load(self._source)
-        problems = [
-            ConfigProblem(
-                "content",
-                f"{code}.service",
-                f"unknown service {service!r}",
-                hint(service, self._services),
-            )
-            for code, service in _services_of(content).items()
-            if service not in self._services
-        ]
-        if problems:
-            raise ConfigError(problems)
+        content = load_hall(self._source, services=self._services)
         return content, publish(content, self._folder, self._signing_key, self._clock)
 
     def _offer(self, content: Content, publication: Publication) -> None:

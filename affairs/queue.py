@@ -44,7 +44,10 @@ class _ServicesFile(Section):
     services: Annotated[tuple[Service, ...], Field(min_length=1)]
 
 
-def load_services(path: Path) -> dict[str, Service]:
+SERVICES_FILE = Path(__file__).with_name("services.toml")
+
+
+def load_services(path: Path = SERVICES_FILE) -> dict[str, Service]:
     """Services by key, in the file's order; `ConfigError` if two share a key or a letter."""
     try:
         file = _ServicesFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -19,6 +19,7 @@ from affairs.generator.vocabulary import (
     numbers,
     words,
 )
+from affairs.upstream import load_upstream
 from hallkit.model.form import Field, FieldOption, FormDefinition, Section
 from hallkit.model.item import Handling, Item
 from hallkit.model.rules import Rule, RulePack, UpstreamCheck
@@ -369,7 +370,7 @@ def pack_of(plan: Plan) -> RulePack:
             UpstreamCheck(
                 system=system,
                 ask=("applicant.id_number", "form.id_number"),
-                plain_name=words().upstream[system],
+                plain_name=load_upstream()[system],
             ),
         ),
     )

@@ -197,7 +197,6 @@ class Words(_Part):
     option_held: dict[str, str]
     fees: FeeWords
     common: CommonWords
-    upstream: dict[str, str]
     rules: tuple[RuleWords, ...]
     form: FormWords
     bundles: BundleWords

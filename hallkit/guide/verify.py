@@ -51,9 +51,10 @@ class Known:
     rule_packs: AbstractSet[str] | None = None
     services: Mapping[str, str] | None = None
     """Queue service → its windows, in words."""
-    windows: AbstractSet[str] | None = None
+    windows: Mapping[str, AbstractSet[str]] | None = None
+    """Window → the queues called there; none where numbers are not called."""
     peripherals: AbstractSet[str] | None = None
-    """Ports that the registry of drivers knows."""
+    """Ports of the peripherals that some machine of the hall has."""
     upstream: AbstractSet[str] | None = None
     """Upstream systems."""
 
@@ -437,8 +438,7 @@ def _verify_machines(item: Item) -> Iterator[Mistake]:
 
 def _verify_names(item: Item, known: Known) -> Iterator[Mistake]:
     yield from _verify_service(item.service, known, "service")
-    if known.windows is not None:
-        yield from unknown("windows", item.windows, known.windows, "window")
+    yield from _verify_place(item, known)
     if known.peripherals is not None:
         yield from unknown("peripherals", item.peripherals, known.peripherals, "port")
     if known.upstream is not None:
@@ -466,6 +466,25 @@ def _verify_points(
             where = f"materials.{material.key}.review_points.{number}.field"
             fields = [one.key for one in form.fields]
             yield from unknown(where, (point.field,), fields, "field")
+
+
+def _verify_place(item: Item, known: Known) -> Iterator[Mistake]:
+    """Where the item sends people is where its queue is called."""
+    place = (known.services or {}).get(item.service)
+    if item.combed and place is not None and item.transact_addr != place:
+        told = f"{item.service} is at {place!r}, not {item.transact_addr!r}"
+        yield Mistake("transact_addr", told)
+    if known.windows is None or (known.services and item.service not in known.services):
+        return
+    yield from unknown("windows", item.windows, known.windows, "window")
+    strangers = [
+        window
+        for window in item.windows
+        if known.windows.get(window) and item.service not in known.windows[window]
+    ]
+    if strangers:
+        told = f"window {', '.join(strangers)} does not serve {item.service!r}"
+        yield Mistake("windows", told)
 
 
 def _verify_service(service: str, known: Known, where: str) -> Iterator[Mistake]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affairs import queue
-from affairs.catalogue_source import CONTENT, REPORT, check, load
+from affairs.catalogue_source import CONTENT, REPORT, load
 from affairs.census import count, digest
 from affairs.exchange import folder
 from affairs.exchange.registry import LAYOUTS
 from affairs.exchange.registry import read as read_files
 from affairs.exchange.tables import tables
 from affairs.generator import CannotFillError, generate, written
-from affairs.hall_map import load_hall_map
+from affairs.hall_content import MAP_FOLDER, check_hall, load_hall
+from affairs.hall_map import MAP, load_hall_map
 from affairs.queue import load_services
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    content, problems = check(args.catalogue)
+    content, problems = check_hall(args.catalogue, services=load_services())
     for problem in problems:
         _say(args, asdict(problem), str(problem))
     errors = sum(problem.level == "error" for problem in problems)
@@ -88,7 +89,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _sign(args: argparse.Namespace) -> int:
     try:
-        content = load(args.catalogue)
+        content = load_hall(args.catalogue, services=load_services())
     except ConfigError as exc:
         return _refuse(args, exc)
     own = args.catalogue / SNAPSHOT if args.catalogue != CONTENT else Path(SNAPSHOT)
@@ -177,7 +178,7 @@ def _generate(args: argparse.Namespace) -> int:
         print(f"{place}: {mistake}", file=sys.stderr)
         return 2
     try:
-        services = load_services(Path(queue.__file__).with_name("services.toml"))
+        services = load_services()
         content = generate(load(), load_hall_map(), services, seed=args.seed)
     except ConfigError as exc:
         return _refuse(args, exc)
@@ -188,6 +189,7 @@ def _generate(args: argparse.Namespace) -> int:
         try:
             place.mkdir(parents=True, exist_ok=True)
             folder.write(place, written(content))
+            shutil.copytree(MAP, place / MAP_FOLDER, dirs_exist_ok=True)
         except OSError as exc:
             print(exc, file=sys.stderr)
             return 2

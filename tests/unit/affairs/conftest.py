@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from affairs.api import Node
-from affairs.app import SERVICES_FILE
 from affairs.publication import Publication
 from affairs.queue import Queue, load_services
 from affairs.sealing import Sealer
@@ -57,7 +56,7 @@ def queue(
 ) -> Queue:
     return Queue(
         store,
-        services=load_services(SERVICES_FILE),
+        services=load_services(),
         service_of_item=items.get,
         sealer=sealer,
         signing_key=signing_key,

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.app import SERVICES_FILE
 from affairs.problems import ProblemCode, Refused
 from affairs.queue import Queue, load_services, spoken_number
 from affairs.ticket_code import TicketCode, verify_code
@@ -127,7 +126,7 @@ async def test_waiting_counts_today_only(queue: Queue, clock: SettableClock) -> 
     await take(queue, "id-card")
     await take(queue, "id-card")
     counts = {one.service: one.waiting for one in (await queue.waiting()).services}
-    assert list(counts) == list(load_services(SERVICES_FILE))
+    assert list(counts) == list(load_services())
     assert {key: count for key, count in counts.items() if count} == {"public_security": 2}
 
 

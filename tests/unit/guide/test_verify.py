@@ -59,7 +59,7 @@ KNOWN = Known(
     forms={},
     rule_packs=set(),
     services={"general": "1楼"},
-    windows={"1-1"},
+    windows={"1-1": {"general"}, "2-1": {"market"}},
     peripherals={"ticket_printer"},
     upstream={"market"},
 )
@@ -158,6 +158,8 @@ def test_a_sound_item_has_no_mistakes() -> None:
         ),
         (changed(form="f"), "form: unknown form 'f' (there is none)"),
         (changed(rule_pack="r"), "rule_pack: unknown rule pack 'r' (there is none)"),
+        (changed(windows=("2-1",)), "windows: window 2-1 does not serve 'general'"),
+        (changed(transact_addr="3楼"), "transact_addr: general is at '1楼', not '3楼'"),
         (changed(windows=("1-9",)), "windows: unknown window '1-9' (did you mean '1-1'?)"),
         (
             changed(peripherals=("ticket_prnter",)),
