@@ -49,10 +49,12 @@ async def _main(ready: ReadyCallback) -> None:
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
     context = https_context(places.credentials, known_peers=True)
+    devices = frozenset({*listed, *settings.affairs.devices})
     catalogue = LiveCatalogue(
         settings.affairs.content or CONTENT,
         folder=places.state / "catalogue",
         services=services,
+        devices=devices,
         signing_key=signing_key,
         clock=clock,
     )
@@ -67,7 +69,7 @@ async def _main(ready: ReadyCallback) -> None:
                 clock=clock,
             ),
             catalogue=catalogue,
-            devices=frozenset({*listed, *settings.affairs.devices}),
+            devices=devices,
             clock=clock,
         )
         async with asyncio.TaskGroup() as tasks:

@@ -8,19 +8,23 @@ Moving a window is editing its one line: the way to it is found anew.
 from __future__ import annotations
 
 import math
+import pkgutil
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import Field, ValidationError
 
-from affairs.queue import Service
+from affairs.catalogue_source import SourceProblem
+from affairs.queue import SERVICES_FILE, Service, line_of_service
+from hallkit import ports
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.guide.map_check import blocked_shapes, verify
+from hallkit.guide.mistakes import Level
 from hallkit.guide.routes import addresses
 from hallkit.lexicon.words import Words
 from hallkit.model import hall_map as model
@@ -48,6 +52,8 @@ STAND_AT_MACHINE_M = 0.8
 JOIN_WIDTH_M = 1.2
 JOIN_M = 8.0
 """A place that is farther from every corridor has none."""
+_EVERY_PORT = "peripheral"
+"""The module of what all ports have in common."""
 
 Storey = Annotated[int, Field(ge=1, le=9)]
 Box = tuple[float, float, Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
@@ -221,48 +227,73 @@ class _Source(Value):
     docks: dict[Key, _Dock] = {}
 
 
-def load_hall_map(folder: Path = MAP, devices: Iterable[str] | None = None) -> HallMap:
-    """The map of the folder's files. `ConfigError` lists all mistakes, by file, line and key.
-
-    With `devices`, what the configuration calls its machines, those too that are on one side only.
-    """
-    content, written = _read(folder)
-    try:
-        source = _Source.model_validate(content)
-    except ValidationError as exc:
-        raise ConfigError(
-            [
-                written.problem(
-                    ".".join(map(str, error["loc"])),
-                    "unknown key" if error["type"] == "extra_forbidden" else error["msg"],
-                )
-                for error in exc.errors(include_url=False, include_input=False)
-            ]
-        ) from None
-    compiler = _Compiler(source)
-    compiler.check_names()
-    if not compiler.problems:
-        hall = compiler.compile()
-        cut_off = {key for key, *_ in compiler.problems}
-        for mistake in verify(hall, devices):
-            key = compiler.origin.get(mistake.key, mistake.key)
-            if not (key in cut_off and "route_node" in mistake.message):
-                compiler.problems.append((key, mistake.message, mistake.suggestion))
-    if compiler.problems:
-        raise ConfigError([written.problem(*told) for told in compiler.problems])
+def load_hall_map(folder: Path = MAP) -> HallMap:
+    """The map of the folder's files. `ConfigError` lists all mistakes, by file, line and key."""
+    hall, problems = check_hall_map(folder)
+    if hall is None:
+        raise ConfigError(list(problems))
     return hall
 
 
-def check_queues(hall: HallMap, services: Iterable[Service], say: Words) -> list[ConfigProblem]:
+def check_hall_map(
+    folder: Path = MAP, devices: Iterable[str] | None = None
+) -> tuple[HallMap | None, list[SourceProblem]]:
+    """The map, None if something is wrong with it; and what is wrong, or only a warning.
+
+    With `devices`, what the configuration calls its machines, a warning for those that are on one
+    side only.
+    """
+    try:
+        content, written = _read(folder)
+        source = _Source.model_validate(content)
+    except ConfigError as exc:
+        return None, [SourceProblem(**asdict(problem)) for problem in exc.problems]
+    except ValidationError as exc:
+        return None, [
+            written.problem(
+                ".".join(map(str, error["loc"])),
+                "unknown key" if error["type"] == "extra_forbidden" else error["msg"],
+            )
+            for error in exc.errors(include_url=False, include_input=False)
+        ]
+    compiler = _Compiler(source)
+    compiler.check_names()
+    problems = [written.problem(*told) for told in compiler.problems]
+    if problems:
+        return None, problems
+    hall = compiler.compile()
+    cut_off = {key for key, *_ in compiler.problems}
+    problems = [written.problem(*told) for told in compiler.problems]
+    for mistake in verify(hall, devices):
+        key = compiler.origin.get(mistake.key, mistake.key)
+        if not (key in cut_off and "route_node" in mistake.message):
+            problems.append(
+                written.problem(key, mistake.message, mistake.suggestion, mistake.level)
+            )
+    sound = all(problem.level == "warning" for problem in problems)
+    return (hall if sound else None), problems
+
+
+def known_ports() -> frozenset[str]:
+    """Ports for which there can be a driver."""
+    return frozenset(one.name for one in pkgutil.iter_modules(ports.__path__)) - {_EVERY_PORT}
+
+
+def check_queues(hall: HallMap, services: Iterable[Service], say: Words) -> list[SourceProblem]:
     """Queues that send people to windows which the map has elsewhere or not at all."""
     known = addresses(hall, say)
     problems = []
     for service in services:
         if service.key not in known:
-            problems.append(ConfigProblem("services.toml", service.key, "no window serves it"))
+            field_, told = "key", "no window serves it"
         elif service.windows != known[service.key]:
             told = f"is at {known[service.key]!r} on the map, not {service.windows!r}"
-            problems.append(ConfigProblem("services.toml", f"{service.key}.windows", told))
+            field_ = "windows"
+        else:
+            continue
+        line = line_of_service(service.key, field_)
+        key = f"{service.key}.{field_}"
+        problems.append(SourceProblem(SERVICES_FILE.name, key, told, line=line))
     return problems
 
 
@@ -273,7 +304,9 @@ class _Written:
     files: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
 
-    def problem(self, key: str, message: str, suggestion: str = "") -> ConfigProblem:
+    def problem(
+        self, key: str, message: str, suggestion: str = "", level: Level = "error"
+    ) -> SourceProblem:
         """A mistake at the key, or at the nearest table around it."""
         table, *rest = key.split(".")
         entry = ".".join((table, *rest[:1]))
@@ -281,7 +314,7 @@ class _Written:
         place = key
         while place and place not in self.lines:
             place = parent(place)
-        return ConfigProblem(file, key, message, suggestion, self.lines.get(place))
+        return SourceProblem(file, key, message, suggestion, self.lines.get(place), level)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], _Written]:
@@ -357,6 +390,7 @@ class _Compiler:
         for device in source.machines:
             self._known(f"machines.{device}", _kind_of(device), source.machine_kinds)
         self._check_windows()
+        self._check_ports()
 
     def _check_windows(self) -> None:
         source = self.source
@@ -372,6 +406,15 @@ class _Compiler:
         served = {desk.department for key, desk in source.desks.items() if key in desks}
         for department in source.departments.keys() - served:
             self.problems.append((f"departments.{department}", "has no window", ""))
+
+    def _check_ports(self) -> None:
+        source, known = self.source, sorted(known_ports())
+        for kind, described in source.machine_kinds.items():
+            for port in described.peripherals:
+                self._known(f"machine_kinds.{kind}.peripherals", port, known)
+        for device, machine in source.machines.items():
+            for port in machine.peripherals or ():
+                self._known(f"machines.{device}.peripherals", port, known)
 
     def compile(self) -> HallMap:
         """The map; places that no corridor reaches are in `problems`."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.hall_content import load_hall
+from affairs.hall_content import check_hall, refuse_errors
 from affairs.publication import Publication, publish
 from affairs.queue import Service
 from hallkit.errors import ConfigError
 from hallkit.model.content import Content
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
+
+_SHOWN = 20
+"""So many warnings stand in the log; `hall catalogue verify` lists all."""
 
 
 class LiveCatalogue:
@@ -26,13 +29,19 @@ class LiveCatalogue:
         *,
         folder: Path,
         services: Mapping[str, Service],
+        devices: Collection[str] | None = None,
         signing_key: Ed25519PrivateKey,
         clock: Clock,
     ) -> None:
-        """Read and publish. `ConfigError` lists all mistakes of the files in `source`."""
+        """Read and publish. `ConfigError` lists all mistakes of the files in `source`.
+
+        `devices` are what the configuration calls the hall's machines: the log says which of them
+        are not on the map.
+        """
         self._source = source
         self._folder = folder
         self._services = services
+        self._devices = devices
         self._signing_key = signing_key
         self._clock = clock
         self._log = get_logger()
@@ -66,7 +75,13 @@ class LiveCatalogue:
         return is_other
 
     def _publish(self) -> tuple[Content, Publication]:
-        content = load_hall(self._source, services=self._services)
+        content, problems = check_hall(self._source, services=self._services, devices=self._devices)
+        refuse_errors(problems)
+        if problems:
+            told = [str(one) for one in problems]
+            self._log.warning("catalogue.warned", warnings=told[:_SHOWN], count=len(told))
+        if content.hall_map is None:
+            self._log.info("catalogue.without_map", source=self._source.name)
         return content, publish(content, self._folder, self._signing_key, self._clock)
 
     def _offer(self, content: Content, publication: Publication) -> None:

@@ -27,6 +27,7 @@ from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket, TicketState
 from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.config import Section
+from hallkit.runtime.toml_lines import lines_of
 from hallkit.wire.affairs_api import QueueServices, ServiceWait, TicketIssued, TicketRequest
 
 
@@ -66,6 +67,16 @@ def load_services(path: Path = SERVICES_FILE) -> dict[str, Service]:
     if len({service.letter for service in file.services}) < len(file.services):
         raise ConfigError([ConfigProblem(path.name, "services", "two have the same letter")])
     return services
+
+
+def line_of_service(key: str, field: str = "key", path: Path = SERVICES_FILE) -> int | None:
+    """Where the author wrote a field of a service; None if the file has no such service."""
+    text = path.read_text(encoding="utf-8")
+    lines = lines_of(text)
+    for place, service in enumerate(tomllib.loads(text)["services"]):
+        if service["key"] == key:
+            return lines.get(f"services[{place}].{field}")
+    return None
 
 
 def spoken_number(letter: str, sequence: int) -> str:

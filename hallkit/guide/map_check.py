@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from hallkit.guide.mistakes import Mistake
+from hallkit.guide.mistakes import Mistake, warning
 from hallkit.guide.routes import Routes
 from hallkit.model.hall_map import (
     STEPPED,
@@ -25,12 +25,15 @@ from hallkit.model.plane import TOUCH_M, Metres, Shape, inside, is_convex
 
 NARROWEST_M = 0.9
 """A wheelchair needs this much on a step-free edge (GB 50763)."""
+_SHOWN = 6
+"""So many machines are named where more are missing."""
 
 
 def verify(hall: HallMap, devices: Iterable[str] | None = None) -> list[Mistake]:
     """Everything that would send somebody to the wrong place or to none. Empty for a sound map.
 
-    With `devices`, what the configuration calls its machines, those too that are on one side only.
+    With `devices`, what the configuration calls its machines, a warning for those that are on one
+    side only.
     """
     return [
         *_ids(hall),
@@ -294,12 +297,15 @@ def _reach(hall: HallMap) -> Iterator[Mistake]:
 
 
 def _devices(hall: HallMap, devices: frozenset[str]) -> Iterator[Mistake]:
+    """Warnings: a machine is set up before or after its line on the map, and the hall goes on."""
     placed = {
         feature.properties.device
         for feature in hall.features
         if isinstance(feature, Machine | Dock)
     }
     for device in sorted(devices - placed):
-        yield Mistake(device, "is in the configuration and not on the map")
-    for device in sorted(placed - devices):
-        yield Mistake(device, "is on the map and not in the configuration")
+        yield warning(device, "is in the configuration and not on the map: it shows no ways")
+    if absent := sorted(placed - devices):
+        rest = f" … {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        told = f"on the map and not in the configuration: {', '.join(absent[:_SHOWN])}{rest}"
+        yield warning("machines", told)

@@ -25,7 +25,7 @@ from hallkit.guide.forms import field_facts, verify_form, verify_rule_pack
 from hallkit.guide.mistakes import Mistake, suggest, twice, unknown, warning
 from hallkit.guide.questions import everyones_steps
 from hallkit.model.bundle import Bundle, BundleMember
-from hallkit.model.conditions import Condition
+from hallkit.model.conditions import Condition, Test
 from hallkit.model.form import FormDefinition
 from hallkit.model.item import Item, Material, Option, Question
 from hallkit.model.rules import RulePack
@@ -101,6 +101,7 @@ def verify_whole(whole: Whole) -> list[Found]:
         for mistake in verify_item(item, known)
     ]
     found += _verify_families(whole.items)
+    found += _verify_rounds(whole.items)
     found += _verify_instant(whole.items, packs)
     for bundle in whole.bundles:
         found += (Found("bundle", bundle.code, one) for one in verify_bundle(bundle, items, known))
@@ -153,6 +154,7 @@ def verify_bundle(
         *twice("members", (member.item for member in bundle.members)),
         *unknown("members", (member.item for member in bundle.members), items, "item"),
         *_verify_service(bundle.service, known, "service"),
+        *_verify_address(bundle.service, bundle.transact_addr, known, "transact_addr"),
         *_question_words(bundle.questions),
         *_short("plain_name", bundle.plain_name, NAME_LIMIT),
     ]
@@ -174,7 +176,7 @@ def verify_bundle(
             where = f"questions.{question.key}.{option.key}"
             if option.materials or option.steps:
                 mistakes.append(Mistake(where, "names materials or steps; its members do that"))
-            mistakes += _verify_when(option, question, bundle.questions, scope)
+            mistakes += _verify_when(option, question, bundle, scope)
     return mistakes
 
 
@@ -319,7 +321,7 @@ def _verify_stepless(item: Item) -> Iterator[Mistake]:
     """Some way names neither step nor material. Only for a graph that ends."""
     if not everyones_steps(item) and _bare(item, "steps"):
         yield Mistake("steps", "some answers lead to a list without steps")
-    if not item.base_materials and _bare(item, "materials"):
+    if item.combed and not item.base_materials and _bare(item, "materials"):
         yield warning("base_materials", "some answers lead to a list without materials")
 
 
@@ -380,11 +382,11 @@ def _verify_conditions(item: Item, known: Known) -> Iterator[Mistake]:
             yield from verify_condition(material.when, scope, f"materials.{material.key}.when")
     for question in item.questions:
         for option in question.options:
-            yield from _verify_when(option, question, item.questions, scope)
+            yield from _verify_when(option, question, item, scope)
 
 
 def _verify_when(
-    option: Option, question: Question, questions: Sequence[Question], scope: Scope
+    option: Option, question: Question, asks: Item | Bundle, scope: Scope
 ) -> Iterator[Mistake]:
     """A condition that answers a question may look at earlier answers only."""
     if option.when is None:
@@ -393,7 +395,8 @@ def _verify_when(
     mistakes = verify_condition(option.when, scope, where)
     yield from mistakes
     if not mistakes:
-        yield from _asked_before(option.when, question, questions, where)
+        early = list(_asked_before(option.when, question, asks.questions, where))
+        yield from early or _always_or_never(option.when, question, asks, where)
 
 
 def _asked_before(
@@ -404,6 +407,42 @@ def _asked_before(
         source, _, key = test.fact.partition(".")
         if source == "answer" and question.key not in behind.get(key, ()):
             yield Mistake(where, f"{test.fact} is never known when this is asked")
+
+
+def _always_or_never(
+    condition: Condition, question: Question, asks: Item | Bundle, where: str
+) -> Iterator[Mistake]:
+    """An earlier answer that decides this question on every way to it, or on none.
+
+    Then nobody reaches its other options, or this one is only ever chosen by hand. Only a plain
+    comparison with one answer is looked at; several together may well differ.
+    """
+    if not isinstance(condition, Test) or condition.op not in ("eq", "in"):
+        return
+    source, _, key = condition.fact.partition(".")
+    earlier = next((one for one in asks.questions if one.key == key), None)
+    if source != "answer" or earlier is None or earlier.multiple:
+        return
+    value = condition.value
+    values = set(value) if isinstance(value, tuple) else {value}
+    behind = _behind(asks.questions)
+    leads_here = {
+        option.key
+        for option, next_ in zip(earlier.options, _next(earlier), strict=True)
+        if next_ == question.key or question.key in behind.get(next_, ())
+    }
+    if not leads_here & values:
+        yield warning(where, "is true on no way that leads here")
+    elif leads_here <= values and not _reaches(asks, question.key, around=key):
+        told = "is true on every way that leads here: the other options are never offered"
+        yield warning(where, told)
+
+
+def _reaches(asks: Item | Bundle, key: str, *, around: str) -> bool:
+    """True if some way leads to the question past another one."""
+    questions = [one for one in asks.questions if one.key != around]
+    first = asks.first_question
+    return first == key or (first != around and key in _behind(questions).get(first, ()))
 
 
 # ── Days, fees, machines, names ──────────────────────────────────────────────────────────────
@@ -468,12 +507,22 @@ def _verify_points(
             yield from unknown(where, (point.field,), fields, "field")
 
 
+def _verify_address(service: str, address: str, known: Known, where: str) -> Iterator[Mistake]:
+    """People are sent to where their number is called."""
+    place = (known.services or {}).get(service)
+    if place is not None and address != place:
+        yield Mistake(where, f"{service} is at {place!r}, not {address!r}")
+
+
 def _verify_place(item: Item, known: Known) -> Iterator[Mistake]:
     """Where the item sends people is where its queue is called."""
-    place = (known.services or {}).get(item.service)
-    if item.combed and place is not None and item.transact_addr != place:
-        told = f"{item.service} is at {place!r}, not {item.transact_addr!r}"
-        yield Mistake("transact_addr", told)
+    if item.combed:
+        yield from _verify_address(item.service, item.transact_addr, known, "transact_addr")
+        for where, option in _options(item.questions):
+            if option.service or option.transact_addr:
+                service = option.service or item.service
+                address = option.transact_addr or item.transact_addr
+                yield from _verify_address(service, address, known, f"{where}.transact_addr")
     if known.windows is None or (known.services and item.service not in known.services):
         return
     yield from unknown("windows", item.windows, known.windows, "window")
@@ -522,6 +571,34 @@ def _verify_families(items: Sequence[Item]) -> Iterator[Found]:
             for item in family:
                 told = warning("main_code", f"its siblings named {name!r} share no 主项")
                 yield Found("item", item.catalog_code, told)
+
+
+def _verify_rounds(items: Sequence[Item]) -> Iterator[Found]:
+    """Nobody is led from item to item for ever: some way out of each ends in a list or a stop."""
+    leads = {item.catalog_code: _leads(item) for item in items}
+    out = {code for code, to in leads.items() if not to or "" in to or to - leads.keys()}
+    while further := {code for code, to in leads.items() if code not in out and to & out}:
+        out |= further
+    for code in sorted(leads.keys() - out):
+        others = ", ".join(sorted(leads[code]))
+        told = Mistake("first_question", f"every answer leads on to {others}, and round again")
+        yield Found("item", code, told)
+
+
+def _leads(item: Item) -> set[str]:
+    """Items to which answers lead; empty text for a list or a stop."""
+    reached = {item.first_question} | _behind(item.questions).get(item.first_question, set())
+    found: set[str] = set()
+    for question in item.questions:
+        if question.key in reached:
+            found |= {
+                option.go_to_item
+                for option, next_ in zip(question.options, _next(question), strict=True)
+                if not next_
+            }
+            if question.multiple and question.none_label and not question.next_question:
+                found.add("")
+    return found
 
 
 # ── Bundles ──────────────────────────────────────────────────────────────────────────────────

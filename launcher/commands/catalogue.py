@@ -18,12 +18,13 @@ from affairs.exchange.registry import LAYOUTS
 from affairs.exchange.registry import read as read_files
 from affairs.exchange.tables import tables
 from affairs.generator import CannotFillError, generate, written
-from affairs.hall_content import MAP_FOLDER, check_hall, load_hall
+from affairs.hall_content import MAP_FOLDER, check_hall, has_map, load_hall
 from affairs.hall_map import MAP, load_hall_map
 from affairs.queue import load_services
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
 from hallkit.runtime.keys import load_private
+from hallkit.runtime.settings import listed_devices
 
 SNAPSHOT = "catalogue.sqlite"
 HELP = "the catalogue: verify, sign, import, export, generate"
@@ -32,6 +33,9 @@ HELP = "the catalogue: verify, sign, import, export, generate"
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     verify = actions.add_parser("verify", help="list every mistake, count what there is")
+    verify.add_argument(
+        "--site", type=Path, metavar="DIR", help="compare its machines with those on the map"
+    )
     make = actions.add_parser("sign", help="build OUT, and OUT.json, its signed manifest")
     make.add_argument(
         "out", type=Path, nargs="?", metavar="OUT", help="catalogue.sqlite in DIR without it"
@@ -77,9 +81,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    content, problems = check_hall(args.catalogue, services=load_services())
+    try:
+        devices = None if args.site is None else listed_devices([args.site / "site.toml"])
+    except ConfigError as exc:
+        return _refuse(args, exc)
+    content, problems = check_hall(args.catalogue, services=load_services(), devices=devices)
     for problem in problems:
         _say(args, asdict(problem), str(problem))
+    if not has_map(args.catalogue):
+        without = f"no hall map: there is no folder {MAP_FOLDER}; windows are not checked"
+        _say(args, {"hall_map": False}, without)
     errors = sum(problem.level == "error" for problem in problems)
     told = {**count(content), "errors": errors, "warnings": len(problems) - errors}
     counts = _words(told)

@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from affairs.catalogue_source import CONTENT
 from affairs.hall_content import MAP_FOLDER, check_hall, load_hall
 from affairs.live_catalogue import LiveCatalogue
-from affairs.queue import load_services
+from affairs.queue import SERVICES_FILE, load_services
 from affairs.upstream import load_upstream
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import ConfigError
 from hallkit.guide.routes import Routes
+from launcher.cli import main
 from tests.unit.affairs.hall import SettableClock
 
 SERVICES = load_services()
@@ -65,11 +66,39 @@ def test_the_demo_hall_is_sound() -> None:
     assert len(content.hall_map.windows) == 156
 
 
-def test_a_folder_without_a_map_has_none(folder: Path) -> None:
+def test_a_folder_without_a_map_has_none_and_the_command_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree(folder / MAP_FOLDER)
     content = load_hall(folder, services=SERVICES)
     assert content.hall_map is None
     assert len(content.items) == 1
+    assert main(["catalogue", "verify", "--catalogue", str(folder)]) == 0
+    assert "no hall map: there is no folder hall" in capsys.readouterr().out
+    assert main(["catalogue", "verify", "--catalogue", str(folder), "--json"]) == 0
+    assert '{"hall_map": false}' in capsys.readouterr().out
+
+
+def test_machines_of_a_site_are_compared_with_the_map(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = tmp_path / "site"
+    (site / "devices").mkdir(parents=True)
+    (site / "devices" / "terminal-77.toml").write_text(
+        '[device]\nid = "terminal-77"\nname = "77号"\nrole = "terminal"\n', encoding="utf-8"
+    )
+    ask = ["catalogue", "verify", "--catalogue", str(folder), "--site", str(site)]
+    assert main(ask) == 0, "a warning refuses nothing"
+    told = capsys.readouterr().out
+    assert "terminal-77: is in the configuration and not on the map" in told
+    assert "machines.toml:" in told
+
+
+def test_a_queue_that_the_map_has_not_is_told_with_its_line(folder: Path) -> None:
+    edit(folder / MAP_FOLDER / "windows.toml", 'services = ["public_security"]', "services = []")
+    lines = SERVICES_FILE.read_text(encoding="utf-8").splitlines()
+    line = lines.index('key = "public_security"') + 1
+    assert f"services.toml:{line}: public_security.key: no window serves it" in told(folder)
 
 
 @pytest.mark.parametrize(

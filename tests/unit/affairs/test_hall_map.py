@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import affairs
-from affairs.hall_map import MAP, check_queues, load_hall_map
+from affairs.hall_map import MAP, check_hall_map, check_queues, known_ports, load_hall_map
 from affairs.queue import load_services
+from drivers.registry import PORT_FOLDERS
 from hallkit.errors import ConfigError
 from hallkit.guide.map_check import verify
 from hallkit.guide.routes import Routes
@@ -96,7 +97,7 @@ def problems(folder: Path) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load_hall_map(folder)
     for problem in caught.value.problems:
-        assert problem.line is not None, "an author wants the line"
+        assert (problem.line is None) == (problem.file == folder.name), "an author wants the line"
     return [str(replace(problem, line=None)) for problem in caught.value.problems]
 
 
@@ -152,7 +153,7 @@ def test_a_queue_that_is_elsewhere_is_told() -> None:
         services["market"].model_copy(update={"windows": "2楼A区 12-16号窗口"}),
         services["social"].model_copy(update={"key": "pets"}),
     ]
-    assert [one.key for one in check_queues(HALL, moved, SAY)] == ["market.windows", "pets"]
+    assert [one.key for one in check_queues(HALL, moved, SAY)] == ["market.windows", "pets.key"]
 
 
 # ── GeoJSON ───────────────────────────────────────────────────────────────────────────────────
@@ -397,13 +398,27 @@ def test_an_empty_folder_holds_no_map(tmp_path: Path) -> None:
 
 def test_machines_are_compared_with_the_configuration() -> None:
     devices = [one.properties.device for one in (*HALL.machines, *HALL.docks)]
-    assert load_hall_map(devices=devices) == HALL
-    with pytest.raises(ConfigError) as caught:
-        load_hall_map(devices=[*devices[1:], "terminal-99"])
-    assert {problem.key for problem in caught.value.problems} == {
-        "terminal-99",
-        f"machines.{devices[0]}",
-    }
+    assert check_hall_map(devices=devices) == (HALL, [])
+    hall, found = check_hall_map(devices=[*devices[1:], "terminal-99"])
+    assert hall == HALL, "the hall goes on"
+    assert [(problem.level, problem.key) for problem in found] == [
+        ("warning", "terminal-99"),
+        ("warning", "machines"),
+    ]
+    assert devices[0] in found[1].message
+    assert found[1].file == "machines.toml"
+
+
+def test_a_peripheral_that_no_driver_serves_is_told(source: Path) -> None:
+    edit(source, "machines.toml", '["id_card_reader", "ticket_printer"]', '["ticket_prnter"]')
+    assert problems(source) == [
+        "machines.toml: machine_kinds.terminal.peripherals: unknown 'ticket_prnter' "
+        "(did you mean 'ticket_printer'?)"
+    ]
+
+
+def test_the_ports_are_those_of_the_registry_of_drivers() -> None:
+    assert known_ports() == set(PORT_FOLDERS)
 
 
 def test_windows_of_a_row_stand_from_left_to_right_as_the_citizen_sees_them() -> None:

@@ -146,9 +146,12 @@ def test_machines_are_those_of_the_configuration() -> None:
     assert verify(DEMO, devices) == []
     found = verify(DEMO, [*(one for one in devices if one != "form-27"), "terminal-19"])
     assert [str(each) for each in found] == [
-        "terminal-19: is in the configuration and not on the map",
-        "form-27: is on the map and not in the configuration",
+        "terminal-19: is in the configuration and not on the map: it shows no ways",
+        "machines: on the map and not in the configuration: form-27",
     ]
+    assert {each.level for each in found} == {"warning"}
+    (told,) = verify(DEMO, [])
+    assert told.message.endswith("form-06 … 40 more")
 
 
 STEP = st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 7.0, 23.0])

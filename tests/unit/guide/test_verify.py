@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -227,6 +228,54 @@ def test_words_and_completeness_are_warnings(item: Item, told: str) -> None:
     assert {one.level for one in found} == {"warning"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        # Only `other` leads to extras: it is always known there, or never.
+        ({"fact": "answer.who", "value": "other"}, "is true on every way that leads here"),
+        ({"fact": "answer.who", "op": "in", "value": ("self", "other")}, "is true on every way"),
+        ({"fact": "answer.who", "value": "self"}, "is true on no way that leads here"),
+    ],
+)
+def test_options_that_nobody_is_offered_are_warned_of(asked: dict[str, object], told: str) -> None:
+    known = option("meat", when=asked)
+    single = question("extras", known, option("fish"))
+    found = verify_item(changed(questions=(WHO, single)), KNOWN)
+    assert [(one.level, one.key) for one in found] == [("warning", "questions.extras.meat.when")]
+    assert told in found[0].message
+
+
+def test_an_earlier_answer_that_decides_on_some_ways_only_is_sound() -> None:
+    who = question("who", option("self", next_question="extras"), WHO.options[1])
+    known = option("meat", when={"fact": "answer.who", "value": "other"})
+    single = question("extras", known, option("fish"))
+    assert verify_item(changed(questions=(who, single)), KNOWN) == []
+
+
+def test_a_list_without_materials_is_warned_of_where_the_item_is_combed() -> None:
+    bare = changed(materials=(), base_materials=())
+    told = "base_materials: some answers lead to a list without materials"
+    assert [(one.level, str(one)) for one in verify_item(bare, KNOWN)] == [("warning", told)]
+    assert verify_item(changed(bare, combed=False), KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"transact_addr": "2楼"}, "questions.who.other.transact_addr: general is at '1楼'"),
+        ({"service": "market"}, "questions.who.other.transact_addr: market is at '2楼'"),
+        ({"service": "market", "transact_addr": "2楼"}, ""),
+    ],
+)
+def test_an_answer_that_leads_to_another_queue_names_its_place(
+    fields: dict[str, object], told: str
+) -> None:
+    known = replace(KNOWN, services={"general": "1楼", "market": "2楼"})
+    found = [str(one) for one in verify_item(with_option(**fields), known)]
+    assert len(found) == bool(told)
+    assert all(one.startswith(told) for one in found)
+
+
 def test_items_that_nobody_combed_may_speak_officially() -> None:
     assert verify_item(changed(plain_name="开一家" * 6, combed=False), KNOWN) == []
 
@@ -294,6 +343,26 @@ def test_siblings_share_their_main_item() -> None:
     assert whole(items=both) == []
     differ = (both[0], changed(both[1], main_name="别的"))
     assert "item two main_name: main_code 'm' has several names: 别的、示例" in whole(items=differ)
+
+
+def leading(code: str, to: str, *others: Option) -> Item:
+    other = option("other", go_to_item=to)
+    return changed(
+        catalog_code=code,
+        questions=(question("who", option("self", go_to_item=to), other, *others),),
+    )
+
+
+def test_nobody_is_led_round_from_item_to_item() -> None:
+    items = (leading("one", "two"), leading("two", "three"), leading("three", "one"))
+    assert [one for one in whole(items=items) if "round again" in one] == [
+        "item one first_question: every answer leads on to two, and round again",
+        "item three first_question: every answer leads on to one, and round again",
+        "item two first_question: every answer leads on to three, and round again",
+    ]
+    for way_out in (option("list"), option("stop", stop="这里办不了，到社区办。")):
+        items = (*items[:2], leading("three", "one", way_out))
+        assert not [one for one in whole(items=items) if "round again" in one]
 
 
 TWO = changed(catalog_code="two")
