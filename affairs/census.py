@@ -20,7 +20,8 @@ def situations(item: Item) -> int:
 def digest(content: Content) -> str:
     """A short name for exactly this content."""
     told = hashlib.sha256()
-    for value in (*content.items, *content.bundles, *content.forms, *content.rule_packs):
+    values = (*content.items, *content.bundles, *content.forms, *content.rule_packs)
+    for value in values if content.hall_map is None else (*values, content.hall_map):
         told.update(value.model_dump_json(by_alias=True).encode())
     return told.hexdigest()[:12]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from affairs.catalogue_source import CONTENT
 from affairs.hall_content import MAP_FOLDER, check_hall, load_hall
@@ -33,8 +34,8 @@ transact_addr = "1楼D区 5-8号窗口"
 windows = ["5"]
 peripherals = ["ticket_printer"]
 upstream = ["population"]
-materials = []
-base_materials = []
+materials = [{ key = "card", material_name = "居民身份证" }]
+base_materials = ["card"]
 steps = ["到窗口取号，当面核对。"]
 sample = true
 """
@@ -166,11 +167,37 @@ async def test_a_broken_map_is_refused_and_the_former_one_stands(
     path = folder / MAP_FOLDER / "windows.toml"
     whole = path.read_text(encoding="utf-8")
     edit(path, '16 = { row = "A1"', '16 = { row = "A9"')
-    assert not await live.reload()
+    line = next(n for n, text in enumerate(path.open(encoding="utf-8"), 1) if '"A9"' in text)
+    with capture_logs() as logs:
+        assert not await live.reload()
+    (refused,) = [one for one in logs if one["event"] == "catalogue.refused"]
+    assert refused["mistakes"][0].startswith(f"windows.toml:{line}: windows.16.row: unknown 'A9'")
     assert live.publication == first
     path.write_text(whole.replace('zh = "户籍居住证"', 'zh = "户籍"'), encoding="utf-8")
     assert await live.reload()
     assert live.publication.manifest.sequence > first.manifest.sequence
+
+
+def test_the_log_says_that_there_is_no_map_or_that_a_machine_is_not_on_it(
+    folder: Path, tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    def publish(**more: list[str]) -> dict[str, object]:
+        with capture_logs() as logs:
+            LiveCatalogue(
+                folder,
+                folder=tmp_path / "published",
+                services=SERVICES,
+                signing_key=signing_key,
+                clock=clock,
+                **more,
+            )
+        return {one["event"]: one for one in logs}
+
+    assert publish() == {}
+    warned = publish(devices=["terminal-77"])["catalogue.warned"]
+    assert "terminal-77: is in the configuration and not on the map" in str(warned)
+    shutil.rmtree(folder / MAP_FOLDER)
+    assert list(publish(devices=["terminal-77"])) == ["catalogue.without_map"]
 
 
 def test_upstream_systems_have_a_name_for_people() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from affairs.hall_map import MAP, load_hall_map
 from affairs.publication import KEPT, Publication, publish
 from hallkit.catalogue import delta
 from hallkit.catalogue.snapshot import Catalogue, verify_manifest
+from hallkit.guide.routes import Routes
 from hallkit.model.content import Content
+from hallkit.model.hall_map import STEPPED
 from hallkit.model.item import Item
 from tests.unit.affairs.hall import SettableClock
 
@@ -110,6 +115,39 @@ def test_machines_of_the_last_versions_get_a_delta(
     assert now.delta(kept[0][0]) is None
     assert len(list(tmp_path.glob("*.sqlite"))) == KEPT + 1
     assert len(list(tmp_path.glob("*.delta"))) == KEPT
+
+
+def test_a_moved_window_reaches_a_machine_by_delta_and_the_way_leads_to_it(
+    tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    source = Path(shutil.copytree(MAP, tmp_path / "hall"))
+    before = replace(content("身份证补领"), hall_map=load_hall_map(source))
+    first = publish(before, tmp_path / "out", signing_key, clock)
+    windows = source / "windows.toml"
+    text = windows.read_text(encoding="utf-8")
+    text = text.replace('20 = { row = "A1", slot = 9', '20 = { row = "Z1", slot = 5')
+    text = text.replace("box = [44, 12.8, 12, 6.4]", "box = [44, 12.8, 14, 6.4]")
+    windows.write_text(text, encoding="utf-8")
+    clock.now += dt.timedelta(seconds=1)
+    after = replace(before, hall_map=load_hall_map(source))
+    second = publish(after, tmp_path / "out", signing_key, clock)
+    packed = second.delta(first.manifest.sha256)
+    assert packed is not None
+    assert packed.stat().st_size < 10_000
+    machine = tmp_path / "machine.sqlite"
+    old = first.path.read_bytes()
+    machine.write_bytes(delta.apply(old, packed.read_bytes(), size=second.manifest.size))
+    ways = []
+    for path, manifest in ((first.path, first.manifest), (machine, second.manifest)):
+        with Catalogue.open(path, manifest, [signing_key.public_key()]) as catalogue:
+            hall = catalogue.hall_map()
+        assert hall is not None
+        start = hall.machine("terminal-01").id
+        way = Routes(hall).route(start, hall.window(20).id, step_free=True)
+        assert way is not None
+        assert not any(leg.kind in STEPPED for leg in way.legs)
+        ways.append(way)
+    assert [way.changes_level for way in ways] == [True, False]
 
 
 def test_the_sequence_grows_though_the_clock_was_set_back(
