@@ -73,6 +73,9 @@ class Match:
     of_name: float
     heard: float
     """Part of what is covered that only sounds right."""
+    joined: bool = True
+    """Two characters that stand together in the query stand in the name too, one after the other.
+    False: single characters only, from here and there."""
 
 
 def grams(words: Sequence[str]) -> Iterator[str]:
@@ -141,27 +144,30 @@ def name_weight(read: Read, names: int, frequency: Frequency) -> float:
 def compare(asked: Query, name: NameGrams) -> Match:
     """The match of a wording and a name."""
     covered = of_name = only_heard = 0.0
+    joined = len(asked.terms) == 1
     for term in asked.terms:
         if term.chars in name.chars:
-            covered += term.weight
+            worth = term.weight
             of_name += term.full
         elif term.pair and _apart(term.pair, name.text):
-            covered += term.weight * APART
+            worth = term.weight * APART
         elif term.syllables in name.syllables:
             worth = term.heard * HEARD
-            covered += worth
             of_name += worth
             only_heard += worth
         elif term.alike in name.alike:
             worth = term.heard * ALIKE
-            covered += worth
             of_name += worth
             only_heard += worth
+        else:
+            continue
+        covered += worth
+        joined = joined or term.pair is not None
     if not covered:
-        return Match(0.0, 0.0, 0.0, 0.0)
+        return Match(0.0, 0.0, 0.0, 0.0, joined=False)
     share = min(1.0, covered / asked.weight)
     back = min(1.0, of_name / name.weight) if name.weight else 0.0
-    return Match(OF_QUERY * share + OF_NAME * back, share, back, only_heard / covered)
+    return Match(OF_QUERY * share + OF_NAME * back, share, back, only_heard / covered, joined)
 
 
 def _apart(pair: tuple[str, str], text: str) -> bool:

@@ -364,6 +364,8 @@ class SearchIndex:
             query = self._query(wording)
             for name in self._candidates(query, heard=not wording.said):
                 match = ranking.compare(query, _name_grams(name.text, name.pinyin, name.weight))
+                if not match.joined:
+                    continue  # 天气 is no 天然气
                 score = match.score * (_REPLACED if wording.said else 1.0)
                 known = best.get(name.item)
                 if score > _LEAST and (known is None or score > known.score):

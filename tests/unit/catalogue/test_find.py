@@ -125,6 +125,7 @@ def test_a_word_for_what_to_do_chooses_the_sibling(
     [
         *("", " \t", "！！", "\0", "？？？", "我要办", "咋个整嘛", "12345678"),
         *("今天天气咋样", "哪家火锅好吃", "肚子痛", "买张高铁票", "救命啊", "你叫什么名字"),
+        *("天气", "下雨", "火车", "电影"),
         *("办事的人态度差得很", "隔壁装修太吵", "好无聊哦", "qqqq"),
     ],
 )
@@ -133,6 +134,13 @@ def test_what_is_not_ours_goes_to_a_person_and_nothing_is_guessed(
 ) -> None:
     found = catalogue.find(text)
     assert (found.outcome, found.hits, found.question) == ("person", (), None)
+
+
+@pytest.mark.parametrize("text", ["天气", "下雨"])
+def test_single_characters_from_here_and_there_are_no_answer_as_one_types(
+    catalogue: Catalogue, text: str
+) -> None:
+    assert catalogue.search(text) == []
 
 
 @pytest.mark.parametrize(
