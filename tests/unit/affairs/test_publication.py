@@ -150,6 +150,21 @@ def test_a_moved_window_reaches_a_machine_by_delta_and_the_way_leads_to_it(
     assert [way.changes_level for way in ways] == [True, False]
 
 
+def test_going_back_is_a_new_publication_that_machines_take(
+    tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    former = publish(content("身份证补领"), tmp_path, signing_key, clock)
+    clock.now += dt.timedelta(seconds=1)
+    mistaken = publish(content("身份证换领"), tmp_path, signing_key, clock)
+    clock.now += dt.timedelta(seconds=1)
+    back = publish(content("身份证补领"), tmp_path, signing_key, clock)
+    sequences = [one.manifest.sequence for one in (former, mistaken, back)]
+    assert sequences == sorted(set(sequences))
+    assert back.delta(mistaken.manifest.sha256) is not None
+    with Catalogue.open(back.path, back.manifest, [signing_key.public_key()]) as catalogue:
+        assert catalogue.items() == [item("身份证补领")]
+
+
 def test_the_sequence_grows_though_the_clock_was_set_back(
     tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
