@@ -54,7 +54,7 @@ plain_name = "身份证丢了补办"
 dept_name = "公安局"
 theme = "户籍办理"
 service = "public_security"
-transact_addr = "1楼D区"
+transact_addr = "1楼D区 5-8号窗口"
 base_materials = ["book"]
 steps = ["窗口受理"]
 [[item.materials]]
