@@ -125,7 +125,7 @@ def test_what_the_hall_has_not_is_told_with_its_line(
 
 
 def test_mistakes_of_map_and_catalogue_come_together_each_with_its_line(folder: Path) -> None:
-    edit(folder / "items.toml", '"1楼D区 5-8号窗口"', '"1楼"')
+    edit(folder / "items.toml", '"public_security"', '"public"')
     edit(folder / MAP_FOLDER / "windows.toml", '16 = { row = "A1"', '16 = { row = "A9"')
     with pytest.raises(ConfigError) as caught:
         load_hall(folder, services=SERVICES)

@@ -276,6 +276,11 @@ def test_an_answer_that_leads_to_another_queue_names_its_place(
     assert all(one.startswith(told) for one in found)
 
 
+def test_without_a_map_nobody_knows_where_a_queue_is() -> None:
+    unmapped = replace(KNOWN, windows=None)
+    assert verify_item(changed(transact_addr="3楼", windows=("99",)), unmapped) == []
+
+
 def test_items_that_nobody_combed_may_speak_officially() -> None:
     assert verify_item(changed(plain_name="开一家" * 6, combed=False), KNOWN) == []
 
