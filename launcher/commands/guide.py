@@ -342,7 +342,9 @@ def _print_list(personal: PersonalList | BundlePlan) -> None:
         print(f"  {number} {step}")
     if isinstance(personal, BundlePlan):
         _print_plan(personal.timeline)
-    days = f"{personal.days} 个工作日内" if personal.days else "当场"
+    calendar = isinstance(personal, PersonalList) and personal.day_type == "calendar"
+    within = "天内" if calendar else "个工作日内"
+    days = f"{personal.days} {within}" if personal.days else "当场"
     print(f"\n{personal.window}。{personal.fee}，{days}办好。")
 
 

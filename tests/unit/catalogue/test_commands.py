@@ -154,6 +154,20 @@ def test_a_slips_code_opens_the_same_guide(capsys: pytest.CaptureFixture[str]) -
     assert again["guide"] == first["guide"]
 
 
+@pytest.mark.parametrize(
+    ("item", "answers", "said"),
+    [
+        ("divorce-register", "stage=apply,agree=yes,book=both", "60 天内办好"),
+        ("id-card-new", "age=adult,where=local", "10 个工作日内办好"),
+    ],
+)
+def test_guide_says_of_which_days_it_speaks(
+    capsys: pytest.CaptureFixture[str], item: str, answers: str, said: str
+) -> None:
+    assert main(["guide", item, "--answers", answers]) == 0
+    assert said in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_guide_refuses_what_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["guide", "food", "--answers", "place", *CATALOGUE]) == 2
     assert main(["guide", "food", "--answers", "place=moon", *CATALOGUE]) == 1
