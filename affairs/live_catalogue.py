@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from affairs.build_apart import build_apart
 from affairs.hall_content import check_hall, refuse_errors
 from affairs.publication import Publication, publish
 from affairs.queue import Service
-from hallkit.errors import ConfigError
+from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
@@ -60,12 +61,16 @@ class LiveCatalogue:
     async def reload(self) -> bool:
         """Offer what the files say now; True if that is another catalogue.
 
-        Files with mistakes change nothing: the log has the mistakes, the former one stands.
+        Files with mistakes change nothing, nor does a disk that refuses: the log says what is
+        wrong, the former one stands.
         """
         try:
             content, publication = await asyncio.to_thread(self._publish)
         except ConfigError as mistakes:
             self._log.error("catalogue.refused", mistakes=[str(one) for one in mistakes.problems])
+            return False
+        except (OSError, StoreError) as fault:
+            self._log.error("catalogue.not_published", why=str(fault))
             return False
         is_other = publication.manifest.sha256 != self.publication.manifest.sha256
         self._offer(content, publication)
@@ -82,7 +87,10 @@ class LiveCatalogue:
             self._log.warning("catalogue.warned", warnings=told[:_SHOWN], count=len(told))
         if content.hall_map is None:
             self._log.info("catalogue.without_map", source=self._source.name)
-        return content, publish(content, self._folder, self._signing_key, self._clock)
+        publication = publish(
+            content, self._folder, self._signing_key, self._clock, build=build_apart
+        )
+        return content, publication
 
     def _offer(self, content: Content, publication: Publication) -> None:
         self._publication = publication

@@ -52,8 +52,18 @@ class Offering(Protocol):
     def publication(self) -> Publication: ...
 
 
+class Build(Protocol):
+    """Writes the snapshot of a content."""
+
+    def __call__(self, content: Content, path: Path, *, version: str) -> None: ...
+
+
 def publish(
-    content: Content, folder: Path, signing_key: Ed25519PrivateKey, clock: Clock
+    content: Content,
+    folder: Path,
+    signing_key: Ed25519PrivateKey,
+    clock: Clock,
+    build: Build = snapshot.build,
 ) -> Publication:
     """Offer `content` from `folder`: what lies there if it is of the same content, else a new one.
 
@@ -72,7 +82,7 @@ def publish(
     else:
         now_ms = clock.wall_ms()
         fresh = folder / "fresh.sqlite"
-        snapshot.build(content, fresh, version=f"{utc(now_ms):%Y%m%dT%H%M%SZ}-{digest}")
+        build(content, fresh, version=f"{utc(now_ms):%Y%m%dT%H%M%SZ}-{digest}")
         sequence = max(now_ms // 1000, 0 if standing is None else standing.sequence + 1)
         manifest = snapshot.sign(fresh, signing_key, sequence=sequence)
         path = fresh.rename(folder / f"{manifest.sha256}.sqlite")

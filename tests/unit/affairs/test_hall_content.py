@@ -178,6 +178,24 @@ async def test_a_broken_map_is_refused_and_the_former_one_stands(
     assert live.publication.manifest.sequence > first.manifest.sequence
 
 
+async def test_a_disk_that_refuses_leaves_the_former_catalogue_and_the_node(
+    folder: Path, tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
+) -> None:
+    published = tmp_path / "published"
+    live = LiveCatalogue(
+        folder, folder=published, services=SERVICES, signing_key=signing_key, clock=clock
+    )
+    first = live.publication
+    edit(folder / "items.toml", "身份证丢了", "身份证不见了")
+    (published / "fresh.sqlite").mkdir()
+    with capture_logs() as logs:
+        assert not await live.reload()
+    assert [one["event"] for one in logs] == ["catalogue.not_published"]
+    assert live.publication == first
+    (published / "fresh.sqlite").rmdir()
+    assert await live.reload()
+
+
 def test_the_log_says_that_there_is_no_map_or_that_a_machine_is_not_on_it(
     folder: Path, tmp_path: Path, signing_key: Ed25519PrivateKey, clock: SettableClock
 ) -> None:
