@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from affairs.hall_content import MAP_FOLDER, has_map
 from affairs.hall_map import MAP, load_hall_map
 from hallkit.errors import ConfigError
 from hallkit.guide.routes import Route, Routes, amenities_of, directions, machines_with, name_of
@@ -38,15 +39,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ids, window numbers or names; TO may be a kind: restroom, elevator, ticket_printer",
     )
     parser.add_argument("--step-free", action="store_true", help="no stairs, no escalator")
-    parser.add_argument("--content", type=Path, default=MAP, help="folder of the map's source")
+    parser.add_argument(
+        "--content", type=Path, default=MAP, help="the map's folder, or that of its catalogue"
+    )
     parser.add_argument("--language", choices=("zh_CN", "en"), default="zh_CN")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 mistakes in the source or no way, 2 wrong use."""
+    folder: Path = args.content / MAP_FOLDER if has_map(args.content) else args.content
     try:
-        hall = load_hall_map(args.content)
+        hall = load_hall_map(folder)
     except ConfigError as exc:
         for problem in exc.problems:
             line = json.dumps(asdict(problem), ensure_ascii=False) if args.json else str(problem)

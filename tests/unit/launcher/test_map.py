@@ -28,6 +28,9 @@ def test_every_mistake_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["map", "--content", str(folder), "--json"]) == 1
     (told,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (told["file"], told["key"]) == ("windows.toml", "windows.1.row")
+    assert wrong.splitlines()[told["line"] - 1].startswith('1 = { row = "Z9"')
+    assert main(["map", "--content", str(tmp_path), "--json"]) == 1, "its catalogue's folder"
+    assert json.loads(capsys.readouterr().out) == told
 
 
 def test_the_map_is_written_as_geojson(tmp_path: Path) -> None:
