@@ -30,7 +30,7 @@ from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
-from kiosk.flow.present import present
+from kiosk.flow.present import RESULTS_SHOWN, present
 from kiosk.flow.state import Found, Surroundings, Visit
 from kiosk.flow.visit import resume, step, turn, wants_card_watch
 
@@ -42,6 +42,8 @@ DRAFT = "kiosk-draft.json"
 WAITS_INTERVAL_S = 5.0
 CATALOGUE_INTERVAL_S = 0.5
 PRINT_RETRY_S = 0.5
+SEARCHED = 4 * RESULTS_SHOWN
+"""Hits looked at for those that the screen can show."""
 LAST_WORDS_S = 10.0
 """How long the end of a visit waits for the agent to keep its events and to promise its slip."""
 
@@ -251,9 +253,15 @@ class KioskService:
     def _search(self, query: str) -> None:
         if self._catalogue is None:
             return
-        hits = self._catalogue.search(query)
+        # Bundles are found as well, and this terminal can't open one yet: no dead card.
+        hits = [
+            hit
+            for hit in self._catalogue.search(query, limit=SEARCHED)
+            if self._catalogue.holds_item(hit.code)
+        ]
         found = tuple(
-            Found(code=hit.code, plain_name=hit.plain_name, task_name=hit.task_name) for hit in hits
+            Found(code=hit.code, plain_name=hit.plain_name, task_name=hit.task_name)
+            for hit in hits[:RESULTS_SHOWN]
         )
         self._happen(ev.SearchDone(query, found))
 

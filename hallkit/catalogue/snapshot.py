@@ -156,6 +156,10 @@ class Catalogue:
         text = self._entry("item", code)
         return None if text is None else Item.model_validate_json(text)
 
+    def holds_item(self, code: str) -> bool:
+        """True if the code is that of an item, not of a bundle or of nothing."""
+        return self._entry("item", code) is not None
+
     def items(self) -> list[Item]:
         """Every item, in the order of the catalogue."""
         return [Item.model_validate_json(text) for text in self._entries("item")]

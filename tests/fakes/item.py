@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hallkit.model.bundle import Bundle, BundleMember
 from hallkit.model.item import Item, Material, Option, Question
 
 
@@ -43,3 +44,15 @@ ITEM = Item(
         ),
     ),
 )
+
+BUNDLE = Bundle(
+    code="open-restaurant",
+    name="“我要开饭店”一件事",
+    plain_name="开饭店一件事",
+    theme="开店一件事",
+    lead_dept="市场监管局",
+    members=(BundleMember(item="food"), BundleMember(item="sign")),
+    service="market",
+    transact_addr="2楼 A区",
+)
+"""Its search name is as good as the item's."""

@@ -33,7 +33,7 @@ from kiosk.flow.view import View
 from kiosk.service import DRAFT, SCREEN_SOCKET, KioskService, Tap, TapAnswer, TypedText
 from tests.fakes.clock import FakeClock
 from tests.fakes.id_card_reader import SAMPLE_CARD
-from tests.fakes.item import ITEM
+from tests.fakes.item import BUNDLE, ITEM
 
 pytestmark = pytest.mark.integration
 
@@ -216,7 +216,7 @@ class Machine:
         self.key.write_bytes(pem)
         fresh = self.state / FOLDER / "download.part"
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        build(Content(items=(self.item,)), fresh, version="1")
+        build(Content(items=(self.item,), bundles=(BUNDLE,)), fresh, version="1")
         install(fresh, self.state, sign(fresh, key))
 
     def service(self, *, last_words_s: float = 10.0, take_tries_s: float = 8.0) -> KioskService:
@@ -565,6 +565,17 @@ async def test_letters_typed_fast_all_arrive_and_a_result_can_be_taken(machine: 
         # The result stands on a later view of the same turn than the one first seen.
         assert await shown.taps("choose", "food", on=empty)
         await shown.shows("question")
+
+
+async def test_a_bundle_that_cannot_be_opened_here_is_no_dead_card(machine: Machine) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await shown.taps("choose", "find", on=await shown.shows("home"))
+        await shown.shows("find")
+        for text, offered in (("kfdyjs", []), ("kfd", [ITEM.catalog_code])):
+            await shown.types(text)
+            while (view := await shown.shows("find")).query != text:
+                pass
+            assert [choice.value for choice in view.choices] == offered
 
 
 # ── The catalogue ────────────────────────────────────────────────────────────────────────────
