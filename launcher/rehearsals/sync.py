@@ -16,10 +16,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from random import Random
 
@@ -225,31 +227,48 @@ async def run(plan: Plan, record: Record) -> None:
     )
     wire = Wire()
     async with running(installation, "affairs") as table, wire.to(port):
-        point = _Points(plan, record, wire, credentials, keys)
-        nothing, known, other = (plan.root / name for name in ("nothing", "known", "other"))
-        for state in (nothing, known, other):
-            state.mkdir()
-        await point.sync(known, port)
-        (other / FOLDER).mkdir()
-        shutil.copy(forgotten.path, other / FOLDER)
-        (other / FOLDER / "manifest.json").write_bytes(forgotten.manifest.to_bytes())
-        stale = _manifest(known)
-        change_item(content, "changed")
-        if (process := table["affairs"].process) is not None:
-            process.send_signal(signal.SIGHUP)
-        point.newest = await _published(installation, credentials, stale)
-        starts = [
-            await point.measured("full, from nothing", nothing, ""),
-            await point.measured("full", other, forgotten.manifest.version),
-            await point.measured("delta", known, stale.version),
-        ]
-        liar = Liar(installation.state("affairs") / "catalogue", stale)
-        async with liar.listening(installation.pki / "affairs"):
-            end = time.monotonic() + plan.minutes * 60
-            while True:
-                await point.round(starts, liar)
-                if time.monotonic() >= end:
-                    break
+        with _forking_server() as processes:
+            point = _Points(
+                plan, record, wire=wire, credentials=credentials, keys=keys, processes=processes
+            )
+            nothing, known, other = (plan.root / name for name in ("nothing", "known", "other"))
+            for state in (nothing, known, other):
+                state.mkdir()
+            await point.sync(known, port)
+            (other / FOLDER).mkdir()
+            shutil.copy(forgotten.path, other / FOLDER)
+            (other / FOLDER / "manifest.json").write_bytes(forgotten.manifest.to_bytes())
+            stale = _manifest(known)
+            change_item(content, "changed")
+            if (process := table["affairs"].process) is not None:
+                process.send_signal(signal.SIGHUP)
+            point.newest = await _published(installation, credentials, stale)
+            starts = [
+                await point.measured("full, from nothing", nothing, ""),
+                await point.measured("full", other, forgotten.manifest.version),
+                await point.measured("delta", known, stale.version),
+            ]
+            liar = Liar(installation.state("affairs") / "catalogue", stale)
+            async with liar.listening(installation.pki / "affairs"):
+                end = time.monotonic() + plan.minutes * 60
+                while True:
+                    await point.round(starts, liar)
+                    if time.monotonic() >= end:
+                        break
+
+
+@contextmanager
+def _forking_server() -> Iterator[ForkServerContext]:
+    """Machines fork from a server that has loaded all they need, which ends with the block."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
+    try:
+        yield processes
+    finally:
+        # They would live as long as this process; CPython's own tests end them in this way too.
+        for helper in (forkserver._forkserver, resource_tracker._resource_tracker):  # noqa: SLF001
+            stop: Callable[[], None] = getattr(helper, "_stop")  # noqa: B009  # not in the stubs
+            stop()
 
 
 def _manifest(state: Path) -> CatalogueManifest:
@@ -281,9 +300,11 @@ class _Points:
         self,
         plan: Plan,
         record: Record,
+        *,
         wire: Wire,
         credentials: Path,
         keys: tuple[Ed25519PublicKey, ...],
+        processes: ForkServerContext,
     ) -> None:
         self._record = record
         self._random = plan.random("sync")
@@ -291,8 +312,7 @@ class _Points:
         self._credentials = credentials
         self._keys = keys
         self._state = plan.root / "machine"
-        self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload([__name__])
+        self._processes = processes
 
     async def sync(self, state: Path, port: int) -> None:
         await _once(state, self._credentials, port)
