@@ -57,6 +57,7 @@ async def _main(ready: ReadyCallback) -> None:
         devices=devices,
         signing_key=signing_key,
         clock=clock,
+        embedding=settings.affairs.embedding,
     )
     async with Store(places.state / "affairs.sqlite") as store:
         node = Node(

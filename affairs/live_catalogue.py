@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +13,7 @@ from affairs.build_apart import build_apart
 from affairs.hall_content import check_hall, refuse_errors
 from affairs.publication import Publication, publish
 from affairs.queue import Service
+from hallkit.catalogue.meaning import installed_model
 from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
 from hallkit.runtime.clock import Clock
@@ -33,8 +35,11 @@ class LiveCatalogue:
         devices: Collection[str] | None = None,
         signing_key: Ed25519PrivateKey,
         clock: Clock,
+        embedding: bool = False,
     ) -> None:
         """Read and publish. `ConfigError` lists all mistakes of the files in `source`.
+
+        With `embedding` the snapshots hold the names' vectors; `ConfigError` without the extra.
 
         `devices` are what the configuration calls the hall's machines: the log says which of them
         are not on the map.
@@ -45,6 +50,7 @@ class LiveCatalogue:
         self._devices = devices
         self._signing_key = signing_key
         self._clock = clock
+        self._model = installed_model() if embedding else ""
         self._log = get_logger()
         self.changed = asyncio.Event()
         """Set when another publication is offered; whoever waits for it clears it."""
@@ -88,7 +94,12 @@ class LiveCatalogue:
         if content.hall_map is None:
             self._log.info("catalogue.without_map", source=self._source.name)
         publication = publish(
-            content, self._folder, self._signing_key, self._clock, build=build_apart
+            content,
+            self._folder,
+            self._signing_key,
+            self._clock,
+            build=partial(build_apart, embedding=bool(self._model)),
+            model=self._model,
         )
         return content, publication
 

@@ -53,9 +53,11 @@ class Offering(Protocol):
 
 
 class Build(Protocol):
-    """Writes the snapshot of a content."""
+    """Writes the snapshot of a content; `former` is the one that is offered so far."""
 
-    def __call__(self, content: Content, path: Path, *, version: str) -> None: ...
+    def __call__(
+        self, content: Content, path: Path, *, version: str, former: Path | None
+    ) -> None: ...
 
 
 def publish(
@@ -63,15 +65,19 @@ def publish(
     folder: Path,
     signing_key: Ed25519PrivateKey,
     clock: Clock,
+    *,
     build: Build = snapshot.build,
+    model: str = "",
 ) -> Publication:
     """Offer `content` from `folder`: what lies there if it is of the same content, else a new one.
+
+    `model` names what `build` makes vectors with, if it does.
 
     A version is `<UTC time>-<digest of the content>`; the sequence grows even if the clock was set
     back. Cut off at any point, the former publication stands.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    digest = _digest(content)
+    digest = _digest(content, model)
     standing = _standing(folder)
     if standing is not None and standing.version.endswith(f"-{digest}"):
         # Signed again: the key may be another one, and signing the same gives the same.
@@ -82,7 +88,9 @@ def publish(
     else:
         now_ms = clock.wall_ms()
         fresh = folder / "fresh.sqlite"
-        build(content, fresh, version=f"{utc(now_ms):%Y%m%dT%H%M%SZ}-{digest}")
+        former = None if standing is None else folder / f"{standing.sha256}.sqlite"
+        version = f"{utc(now_ms):%Y%m%dT%H%M%SZ}-{digest}"
+        build(content, fresh, version=version, former=former)
         sequence = max(now_ms // 1000, 0 if standing is None else standing.sequence + 1)
         manifest = snapshot.sign(fresh, signing_key, sequence=sequence)
         path = fresh.rename(folder / f"{manifest.sha256}.sqlite")
@@ -93,9 +101,10 @@ def publish(
     return Publication(path, manifest)
 
 
-def _digest(content: Content) -> str:
+def _digest(content: Content, model: str) -> str:
     """Of the content and of the code that lays it out."""
-    told = hashlib.sha256(f"{__version__} {snapshot.FORMAT}".encode())
+    laid_out = " ".join(filter(None, (__version__, snapshot.FORMAT, model)))
+    told = hashlib.sha256(laid_out.encode())
     values = (*content.items, *content.bundles, *content.forms, *content.rule_packs)
     for value in values if content.hall_map is None else (*values, content.hall_map):
         told.update(f"\n{type(value).__name__} {value.model_dump_json()}".encode())

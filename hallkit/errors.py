@@ -45,7 +45,7 @@ class ConfigProblem:
     def __str__(self) -> str:
         hint = f" ({self.suggestion})" if self.suggestion else ""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.key}: {self.message}{hint}"
+        return ": ".join(filter(None, (where, self.key, f"{self.message}{hint}")))
 
 
 class ConfigError(HallError):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from affairs.catalogue_source import check
 from hallkit.catalogue import search
+from hallkit.catalogue.meaning import Embedder
 from hallkit.catalogue.snapshot import FORMAT, Catalogue, build
 from hallkit.errors import ConfigError, TrustError
 from hallkit.model.content import Content
@@ -20,13 +21,15 @@ _DATA = ("readings.toml", "handlings.toml")
 """Files of the lexicon that an index is made with."""
 
 
-def catalogue_of(folder: Path) -> Catalogue:
+def catalogue_of(folder: Path, embedder: Embedder | None = None) -> Catalogue:
     """The catalogue of this directory. `ConfigError` if nothing in it can be read.
 
+    With an embedder it holds the names' vectors too, in an index of its own.
     Mistakes in some of its items are told on standard error; the others are found all the same.
     """
     paths = sorted(path for pattern in _SOURCES for path in folder.glob(pattern))
-    kept = folder / FOLDER / f"{_digest(paths)}.sqlite"
+    model = embedder.model if embedder else ""
+    kept = folder / FOLDER / f"{_digest(paths, model)}.sqlite"
     try:
         return Catalogue.unverified(kept)
     except TrustError:
@@ -36,11 +39,11 @@ def catalogue_of(folder: Path) -> Catalogue:
         for old in kept.parent.glob("*.sqlite"):
             old.unlink(missing_ok=True)
         fresh = kept.with_suffix(f".{os.getpid()}")  # two at once don't write one file
-        build(content, fresh, version="unsigned")
+        build(content, fresh, version="unsigned", embedder=embedder)
         fresh.replace(kept)
         return Catalogue.unverified(kept)
     except OSError:  # the directory is read-only
-        return Catalogue.in_memory(content)
+        return Catalogue.in_memory(content, embedder=embedder)
 
 
 def _content(folder: Path) -> Content:
@@ -53,8 +56,8 @@ def _content(folder: Path) -> Content:
     return content
 
 
-def _digest(paths: list[Path]) -> str:
-    digest = hashlib.sha256(f"{FORMAT}\n{search.SCHEMA}\n".encode())
+def _digest(paths: list[Path], model: str) -> str:
+    digest = hashlib.sha256(f"{FORMAT}\n{search.SCHEMA}\n{model}\n".encode())
     for name in _DATA:
         digest.update(resources.files("hallkit.lexicon").joinpath(name).read_bytes())
     for path in paths:

@@ -12,12 +12,13 @@ import re
 import sqlite3
 from bisect import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Literal
 
 from hallkit.catalogue import ranking
+from hallkit.catalogue.meaning import Embedder, Meaning
 from hallkit.catalogue.ranking import Match, Query, grams
 from hallkit.lexicon import pinyin, thesaurus
 from hallkit.lexicon.thesaurus import Asked, Wording
@@ -55,6 +56,8 @@ _KNOWN_WORD, _ELSEWHERE = 0.08, -0.2
 _CLEAR, _AHEAD = 0.6, 0.1
 """A clear winner scores so much, and so much more than the next."""
 _TOLD_APART = 0.02
+_VOTE, _VOTES = 0.02, 0.16
+"""What a standard deviation of nearness in meaning is worth, and all of them at most."""
 _LISTED_SIBLINGS = 2
 _QUESTION_MOST = 8
 
@@ -117,6 +120,9 @@ class Found:
     """Best first; none for `person`."""
     question: Ask | None = None
     """Asked if the first hit has siblings from which the query doesn't tell it apart."""
+    nearest: tuple[Hit, ...] = ()
+    """For `person`: what comes nearest, for the member of staff who takes over. No citizen is shown
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,12 @@ class SearchIndex:
         self._connection = connection
         self._frequencies: dict[tuple[str, str], int] = {}
         self._vocabulary = False
+        self._meaning: Meaning | None = None
+
+    def vote_by(self, embedder: Embedder) -> None:
+        """From now on nearness in meaning counts too. The snapshot holds this model's vectors."""
+        names = [(name.item, name.text) for name in self._names]
+        self._meaning = Meaning(self._connection, names, embedder)
 
     def search(self, query: str, limit: int = 6) -> list[Hit]:
         """The best items, best first. Any text is a query; one without sense finds nothing."""
@@ -234,7 +246,8 @@ class SearchIndex:
         """What to show for this text: a winner, candidates, a question, or the way to a person."""
         confidence, answers, by_letters = self._answers(text)
         if not answers or confidence < _OURS or limit < 1:
-            return Found("person")
+            listed = self._listed(answers)[0] if answers else []
+            return Found("person", nearest=tuple(map(self._hit, listed[: max(0, limit)])))
         first = answers[0]
         listed, undecided = self._listed(answers)
         question = self._question(first, undecided)
@@ -339,18 +352,43 @@ class SearchIndex:
             best[name.item] = _Best(1.0, name, Match(1.0, 1.0, 1.0, 0.0), asked.wordings[0])
         placed = {item: self._placed(item, one, asked) for item, one in best.items()}
         order = sorted(best, key=lambda item: (-placed[item], item))
-        if not order:
-            return 0.0, [], False
-        first = best[order[0]]
-        confidence = first.score
-        if first.wording.said and first.match.of_query > _MEANT:
-            confidence += _KNOWN_WORD
-        if asked.elsewhere:
-            confidence += _ELSEWHERE
+        confidence = self._confidence(best[order[0]], asked) if order else 0.0
         answers = [
             _Answer(item, placed[item], best[item].name.text, best=best[item]) for item in order
         ]
-        return confidence, answers, False
+        if self._meaning is None:
+            return confidence, answers, False
+        return *self._voted(self._meaning, asked, confidence, answers), False
+
+    def _confidence(self, first: _Best, asked: Asked) -> float:
+        """How surely words that are answered like this are ours."""
+        known = _KNOWN_WORD if first.wording.said and first.match.of_query > _MEANT else 0.0
+        return first.score + known + (_ELSEWHERE if asked.elsewhere else 0.0)
+
+    def _voted(
+        self, meaning: Meaning, asked: Asked, confidence: float, answers: list[_Answer]
+    ) -> tuple[float, list[_Answer]]:
+        """The answers, those for their meaning alone among them, in the order after the vote."""
+        vote = meaning.vote(asked.text)
+        if vote is None:
+            return confidence, answers
+        if vote.surely and not asked.elsewhere:
+            confidence = max(confidence, _OURS)
+        known = {answer.item for answer in answers}
+        say = words()
+        near = [
+            _Answer(item, 0.0, text, say("search.meaning", name=text))
+            for item, text in vote.nearest
+            if item not in known
+        ]
+        shares = {
+            answer.item: (answer.score + _VOTE * vote.of(answer.item)) / (1 + _VOTES)
+            for answer in (*answers, *near)
+        }
+        voted = [
+            replace(answer, score=max(0.001, shares[answer.item])) for answer in (*answers, *near)
+        ]
+        return confidence, sorted(voted, key=lambda answer: (-answer.score, answer.item))
 
     def _query(self, wording: Wording) -> Query:
         return ranking.query(wording.read, wording.parts, len(self._names), self._frequency)

