@@ -148,7 +148,7 @@ class Planned(Value):
     fee: str
     after: tuple[str, ...] = ()
     """Items whose result it needs first."""
-    days: int
+    days: int | None
     from_day: int
     to_day: int
     """Days after handing in; what runs beside each other overlaps."""
@@ -181,8 +181,9 @@ class BundlePlan(Value):
     service: str
     window: str
     fee: str
-    days: int
-    """The longest way through the timeline; calendar days count as they are."""
+    days: int | None
+    """The longest way through the timeline; calendar days count as they are. None if a member's
+    time is not known and the bundle promises none of its own."""
     visits: int
 
 
@@ -268,6 +269,7 @@ def personal_plan(state: BundleState) -> BundlePlan:
     lists, left = _lists(state)
     timeline = _timeline(state, lists)
     longest = max((planned.to_day for planned in timeline), default=0)
+    unknown = any(one.days is None for one in lists.values())
     fees = tuple(dict.fromkeys(one.fee for one in lists.values()))
     paid = tuple(f"{one.plain_name}：{one.fee}" for one in lists.values() if one.fee != _FREE)
     return BundlePlan(
@@ -282,7 +284,7 @@ def personal_plan(state: BundleState) -> BundlePlan:
         service=bundle.service,
         window=bundle.transact_addr,
         fee=fees[0] if len(fees) == 1 else "；".join(paid),
-        days=bundle.promise_day or longest,
+        days=bundle.promise_day or (None if unknown else longest),
         visits=bundle.limit_scene_num,
     )
 
@@ -322,7 +324,7 @@ def _timeline(state: BundleState, lists: Mapping[str, PersonalList]) -> tuple[Pl
 
     def end(code: str) -> int:
         if code not in ends:
-            ends[code] = begin(code) + lists[code].days
+            ends[code] = begin(code) + (lists[code].days or 0)
         return ends[code]
 
     def begin(code: str) -> int:

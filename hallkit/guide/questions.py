@@ -154,7 +154,8 @@ class PersonalList(Value):
     service: str
     window: str
     fee: str
-    days: int
+    days: int | None
+    """Within which it is done; 0 on the spot, None if the catalogue promises nothing."""
     """承诺办结时限; 0 is while you wait."""
     day_type: str = "working"
     visits: int = 0
@@ -256,11 +257,16 @@ def personal_list(item: Item, state: GuideState) -> PersonalList:
         service=_last((option.service for option in chosen), item.service),
         window=_last((option.transact_addr for option in chosen), item.transact_addr),
         fee=_last((option.fee_text for option in chosen), item.fee_text),
-        days=days[-1] if days else item.promise_day,
+        days=days[-1] if days else _promised(item),
         day_type=item.promise_type,
         visits=item.limit_scene_num,
         result=item.result_name,
     )
+
+
+def _promised(item: Item) -> int | None:
+    """Working or calendar days. Without any, only what is done on the spot promises something."""
+    return item.promise_day or (0 if item.project_type == "instant" else None)
 
 
 def paths(item: Item) -> Iterator[GuideState]:

@@ -83,7 +83,7 @@ def sheet(personal: PersonalList | BundlePlan, *, hall: str, code: str, words: W
         rows=(
             SheetRow(label=words("sheet.window"), value=personal.window),
             SheetRow(label=words("sheet.fee"), value=personal.fee),
-            SheetRow(label=words("sheet.time"), value=_days(personal, words)),
+            SheetRow(label=words("sheet.time"), value=time_text(personal, words)),
         ),
         who=words("sheet.who") if plan is not None else "",
         timeline=tuple(_timeline(plan, words)) if plan is not None else (),
@@ -177,6 +177,13 @@ def _marks(listed: ListedMaterial, words: Words) -> list[str]:
     return marks
 
 
+def costs_and_time(personal: PersonalList | BundlePlan, words: Words) -> str:
+    """One sentence: what it costs and when it is done."""
+    time = time_text(personal, words)
+    done = words("sheet.done", time=time) if personal.days is not None else time
+    return words("sheet.costs_and_time", fee=personal.fee, time=done)
+
+
 def copies_of(material: Material) -> tuple[int, int]:
     """How many originals and how many copies."""
     match material.material_type:
@@ -188,7 +195,10 @@ def copies_of(material: Material) -> tuple[int, int]:
             return max(1, material.page_num), max(1, material.page_copy_num)
 
 
-def _days(personal: PersonalList | BundlePlan, words: Words) -> str:
+def time_text(personal: PersonalList | BundlePlan, words: Words) -> str:
+    """Within which time it is done, or that the window has to say."""
+    if personal.days is None:
+        return words("sheet.ask_time")
     if not personal.days:
         return words("sheet.instant")
     calendar = isinstance(personal, PersonalList) and personal.day_type == "calendar"
@@ -197,6 +207,9 @@ def _days(personal: PersonalList | BundlePlan, words: Words) -> str:
 
 def _timeline(plan: BundlePlan, words: Words) -> Iterator[SheetRow]:
     for one in plan.timeline:
-        time = words("sheet.done_by", days=one.to_day) if one.to_day else words("sheet.instant")
+        if one.days is None:
+            time = words("sheet.ask_time")
+        else:
+            time = words("sheet.done_by", days=one.to_day) if one.to_day else words("sheet.instant")
         by = words("sheet.by", dept=one.dept_name, time=time)
         yield SheetRow(label=one.plain_name, value=by)

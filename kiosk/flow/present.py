@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hallkit.guide.sheet import costs_and_time
 from hallkit.lexicon.words import Words
 from hallkit.model.device import Paper
 from hallkit.model.printing import PrintJobState
@@ -285,15 +286,16 @@ def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
                 tone="done" if listed.already_held else "plain",
             )
         )
-    days = (
-        words("materials.days", days=personal.days) if personal.days else words("materials.instant")
-    )
     return View(
         screen="materials",
         chrome=_chrome(visit, around, words),
         step_text=words("chrome.step", step=3, steps=STEPS),
         title=words("materials.title"),
-        why=words("materials.why", item=personal.plain_name, fee=personal.fee, days=days),
+        why=words(
+            "materials.why",
+            item=personal.plain_name,
+            costs_and_time=costs_and_time(personal, words),
+        ),
         rows=tuple(rows),
         **_pager(visit.page, pages, words),
         notice=_list_notice(visit, words),

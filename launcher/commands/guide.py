@@ -27,7 +27,7 @@ from hallkit.guide.questions import (
     personal_list,
 )
 from hallkit.guide.share import decode, encode, is_code
-from hallkit.guide.sheet import copies_of, sheet
+from hallkit.guide.sheet import copies_of, costs_and_time, sheet
 from hallkit.lexicon.words import words
 from hallkit.model.bundle import Bundle
 from hallkit.model.conditions import FactValue
@@ -342,10 +342,7 @@ def _print_list(personal: PersonalList | BundlePlan) -> None:
         print(f"  {number} {step}")
     if isinstance(personal, BundlePlan):
         _print_plan(personal.timeline)
-    calendar = isinstance(personal, PersonalList) and personal.day_type == "calendar"
-    within = "天内" if calendar else "个工作日内"
-    days = f"{personal.days} {within}" if personal.days else "当场"
-    print(f"\n{personal.window}。{personal.fee}，{days}办好。")
+    print(f"\n{personal.window}。{costs_and_time(personal, words())}")
 
 
 def _print_material(listed: ListedMaterial) -> None:

@@ -52,7 +52,9 @@ def test_each_material_says_how_it_is_handed_in() -> None:
 
 
 def test_nothing_to_bring_is_said() -> None:
-    bare = PLAIN.model_copy(update={"base_materials": (), "promise_day": 0})
+    bare = PLAIN.model_copy(
+        update={"base_materials": (), "promise_day": 0, "project_type": "instant"}
+    )
     page = made(bare)
     assert page.nothing == "什么都不用带。"
     assert page.rows[-1].value == "当场"
