@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
+from hallkit.catalogue.misses import Misses
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.config import Places, files_from_environment
@@ -19,6 +21,8 @@ from kiosk.service import KioskService
 from kiosk.settings import KioskSettings, parse, read_files
 
 PROCESS = "kiosk"
+MISSES = Path("misses") / "search.sqlite"
+"""In the state folder. A folder of its own: the rest belongs to the agent."""
 
 
 async def serve(ready: ReadyCallback) -> None:
@@ -40,6 +44,7 @@ async def serve(ready: ReadyCallback) -> None:
             idle_ask_s=settings.kiosk.idle_ask_s,
             idle_end_s=settings.kiosk.idle_end_s,
             affairs=affairs,
+            misses=Misses(places.state / MISSES),
             clock=SystemClock(),
         )
         last_good.started(KioskSettings.model_fields)

@@ -8,12 +8,14 @@ service that dies is replaced and the visit goes on; the end of the visit delete
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from hallkit.catalogue.installed import installed, open_installed
+from hallkit.catalogue.misses import Misses
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import HallError, LinkDown, Rejected, TrustError, WireError
 from hallkit.lexicon.words import words
@@ -28,9 +30,10 @@ from hallkit.wire import agent_bus as bus
 from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
+from kiosk.finding import found_by
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
-from kiosk.flow.present import RESULTS_SHOWN, present
+from kiosk.flow.present import present
 from kiosk.flow.state import Found, Surroundings, Visit
 from kiosk.flow.visit import resume, step, turn, wants_card_watch
 
@@ -42,8 +45,6 @@ DRAFT = "kiosk-draft.json"
 WAITS_INTERVAL_S = 5.0
 CATALOGUE_INTERVAL_S = 0.5
 PRINT_RETRY_S = 0.5
-SEARCHED = 4 * RESULTS_SHOWN
-"""Hits looked at for those that the screen can show."""
 LAST_WORDS_S = 10.0
 """How long the end of a visit waits for the agent to keep its events and to promise its slip."""
 
@@ -100,6 +101,7 @@ class KioskService:
         idle_ask_s: float,
         idle_end_s: float,
         affairs: Affairs,
+        misses: Misses,
         clock: Clock,
         waits_interval_s: float = WAITS_INTERVAL_S,
         catalogue_interval_s: float = CATALOGUE_INTERVAL_S,
@@ -114,6 +116,7 @@ class KioskService:
         self._idle_ask_s = idle_ask_s
         self._idle_end_s = idle_end_s
         self._affairs = affairs
+        self._misses = misses
         self._clock = clock
         self._waits_interval_s = waits_interval_s
         self._catalogue_interval_s = catalogue_interval_s
@@ -204,6 +207,8 @@ class KioskService:
         match effect:
             case ev.Search(query=query):
                 self._search(query)
+            case ev.CountMiss(query=query):
+                self._spawn(self._count_miss(query), "count miss", last_words=True)
             case ev.OpenItem(code=code):
                 item = self._catalogue.item(code) if self._catalogue is not None else None
                 if item is not None:
@@ -253,17 +258,15 @@ class KioskService:
     def _search(self, query: str) -> None:
         if self._catalogue is None:
             return
-        # Bundles are found as well, and this terminal can't open one yet: no dead card.
-        hits = [
-            hit
-            for hit in self._catalogue.search(query, limit=SEARCHED)
-            if self._catalogue.holds_item(hit.code)
-        ]
-        found = tuple(
-            Found(code=hit.code, plain_name=hit.plain_name, task_name=hit.task_name)
-            for hit in hits[:RESULTS_SHOWN]
-        )
+        found = found_by(self._catalogue, query, self._words)
         self._happen(ev.SearchDone(query, found))
+
+    async def _count_miss(self, query: str) -> None:
+        """For whoever grows the lexicon. No citizen waits for it, and a full disk is no fault."""
+        try:
+            await asyncio.to_thread(self._misses.add, query)
+        except (sqlite3.Error, OSError) as fault:
+            self._log.warning("miss.not_kept", why=type(fault).__name__)
 
     # ── Drafts ───────────────────────────────────────────────────────────────────────────────
 

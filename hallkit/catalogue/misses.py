@@ -1,6 +1,6 @@
 """What the search could not answer: words to grow the lexicon with, and how often each was said.
 
-A journal of one machine, small and capped. It holds no personal data: digits, runs of letters,
+A journal of one machine, small and capped. It holds no personal data: digits, letters among words,
 numbers in words and what follows 我叫, 姓 or 名字 are cut out before anything is written, no time
 and no order is kept, and an export leaves out what was said only once.
 """
@@ -33,6 +33,8 @@ _PLACED = re.compile(
 _NUMBERS = re.compile("[零〇一二三四五六七八九幺两]{3,}")
 _LETTERS = re.compile("[^\u3400-\u4dbf\u4e00-\u9fff]+")
 
+_TYPED = re.compile("[a-z]+")
+
 _SCHEMA = "CREATE TABLE IF NOT EXISTS miss (said TEXT PRIMARY KEY, times INTEGER NOT NULL)"
 
 
@@ -59,6 +61,7 @@ class Misses:
         said = without_persons(text)
         if len(said) < 2:
             return
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
         with closing(sqlite3.connect(self._path)) as connection, connection:
             connection.execute(_SCHEMA)
             connection.execute(
@@ -85,8 +88,14 @@ class Misses:
 
 
 def without_persons(text: str) -> str:
-    """The Han characters of a query without what might name a person or a place to live."""
+    """The Han characters of a query without what might name a person or a place to live.
+
+    A query of letters only stays as it is: a keyboard of letters types nothing else, and to name
+    a person it would have to be typed by two.
+    """
     said = pinyin.normal(text[: LONGEST * 4])
+    if _TYPED.fullmatch(said):
+        return said[:LONGEST]
     for part in (_NAMED, _TITLED, _PLACED, _NUMBERS, _LETTERS):
         said = part.sub("", said)
     return said[:LONGEST]

@@ -60,6 +60,8 @@ _VOTE, _VOTES = 0.02, 0.16
 """What a standard deviation of nearness in meaning is worth, and all of them at most."""
 _LISTED_SIBLINGS = 2
 _QUESTION_MOST = 8
+_BETWEEN = " -—_·:：、，,（("
+"""What joins the parts of a name."""
 
 Outcome = Literal["match", "choose", "person"]
 Kind = Literal["plain", "official", "everyday", "main"]
@@ -107,6 +109,8 @@ class Ask:
 
     text: str
     options: tuple[Choice, ...]
+    about: str = ""
+    """What the siblings have in common, in words: `食品经营许可证`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,20 +300,37 @@ class SearchIndex:
     def _related(self, one: _Answer, other: _Answer) -> bool:
         return self._siblings[one.item][0] == self._siblings[other.item][0]
 
+    def siblings(self, code: str) -> Ask | None:
+        """All kinds of the matter of this item, itself among them; None if it has no sibling."""
+        row = self._connection.execute(
+            "SELECT family FROM sibling JOIN item ON item.id = sibling.item WHERE code = ?", (code,)
+        ).fetchone()
+        if row is None:
+            return None
+        items = self._connection.execute(
+            "SELECT item FROM sibling WHERE family = ? ORDER BY item", row
+        )
+        return self._ask([item for (item,) in items])
+
     def _question(self, first: _Answer, undecided: Sequence[_Answer]) -> Ask | None:
+        return self._ask([first.item, *(answer.item for answer in undecided)])
+
+    def _ask(self, items: Sequence[int]) -> Ask | None:
         """By handling if that tells them apart, else by what their names differ in."""
         options: dict[str, Choice] = {}
         say = words()
-        items = [first.item, *(answer.item for answer in undecided)]
+        titles = [self._titles[item] for item in items]
+        shared = _beginning(titles).strip(_BETWEEN)
+        about = shared if len(shared) > 1 else _stem(titles[0])
         handlings = [self._siblings[item][1] for item in items]
         by_handling = "" not in handlings and len(set(handlings)) == len(items)
         for item, handling in zip(items, handlings, strict=True):
             code, _, task_name = self._item(item)
-            label = say(f"handling.{handling}") if by_handling else _differing(task_name)
+            label = say(f"handling.{handling}") if by_handling else _differing(task_name, shared)
             options.setdefault(label, Choice(label, code))
         if len(options) < 2:
             return None
-        return Ask(say("search.which"), tuple(options.values())[:_QUESTION_MOST])
+        return Ask(say("search.which"), tuple(options.values())[:_QUESTION_MOST], about)
 
     def warm(self) -> None:
         """Do now what the first query would wait for."""
@@ -554,10 +575,19 @@ def _shared(one: str, other: str) -> str:
     return max((part for part in parts if part in other), key=len, default="")
 
 
-def _differing(name: str) -> str:
-    """What stands in the last brackets of a name, else the name."""
+def _beginning(names: Sequence[str]) -> str:
+    """What all begin with."""
+    first, last = min(names), max(names)
+    length = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    return first[:length] if length is not None else first
+
+
+def _differing(name: str, shared: str) -> str:
+    """What stands in the last brackets of a name, else what follows on what its siblings share."""
     found = re.search(r"[(（\[]+([^()（）]*?)[)）\]]*$", name) if name[-1] in ")）]" else None
-    return found[1] if found and found[1] else name
+    if found and found[1]:
+        return found[1]
+    return name.removeprefix(shared).strip(_BETWEEN) or name
 
 
 def _letters_pattern(letters: str) -> re.Pattern[str]:

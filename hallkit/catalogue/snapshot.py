@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from hallkit.catalogue import meaning, search
 from hallkit.catalogue.meaning import Embedder
-from hallkit.catalogue.search import Found, Hit, SearchIndex
+from hallkit.catalogue.search import Ask, Found, Hit, SearchIndex
 from hallkit.errors import TrustError
 from hallkit.model.bundle import Bundle
 from hallkit.model.content import Content
@@ -238,6 +238,10 @@ class Catalogue:
     def find(self, text: str, limit: int = 3) -> Found:
         """What to show for this text: a winner, candidates, a question, or the way to a person."""
         return self._index.find(text, limit)
+
+    def siblings(self, code: str) -> Ask | None:
+        """All kinds of the matter of this item, itself among them; None if it has no sibling."""
+        return self._index.siblings(code)
 
     def vote_by(self, embedder: Embedder) -> bool:
         """Let nearness in meaning count as well; False if the snapshot holds no vectors for it."""

@@ -103,6 +103,13 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class CountMiss:
+    """Nothing that was found was right; without anything personal."""
+
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenItem:
     code: str
 
@@ -140,4 +147,4 @@ class EndSession:
     """Wipe the draft and end this process; a fresh one takes the next citizen."""
 
 
-Effect = Search | OpenItem | WatchCard | TakeTicket | Print | Tell | EndSession
+Effect = Search | CountMiss | OpenItem | WatchCard | TakeTicket | Print | Tell | EndSession

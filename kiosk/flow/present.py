@@ -17,6 +17,7 @@ from kiosk.flow.visit import (
     LISTS_LIMIT,
     PRINT_LIST,
     answer_pages,
+    kind_pages,
     material_pages,
     materials_per_page,
     personal_list,
@@ -133,6 +134,26 @@ def _find(visit: Visit, around: Surroundings, words: Words) -> View:
             Action(id="none_of_these", label=words("find.none")) if visit.query else None
         ),
         notice=Notice(tone="plain", text=words("find.nothing")) if nothing else None,
+        back=_back(visit, words),
+    )
+
+
+def _which(visit: Visit, around: Surroundings, words: Words) -> View:
+    matter = visit.matter
+    if matter is None:
+        raise ValueError("no matter has kinds")
+    first = visit.page * ANSWERS_PER_PAGE
+    kinds = matter.kinds[first : first + ANSWERS_PER_PAGE]
+    return View(
+        screen="question",
+        chrome=_chrome(visit, around, words),
+        step_text=words("chrome.step", step=1, steps=STEPS),
+        title=words("find.which"),
+        why=words("find.which_why", matter=matter.plain_name),
+        choices=tuple(
+            Choice(value=kind.code, title=kind.plain_name, detail=kind.label) for kind in kinds
+        ),
+        **_pager(visit.page, kind_pages(visit), words),
         back=_back(visit, words),
     )
 
@@ -478,6 +499,7 @@ def _back(visit: Visit, words: Words) -> Action:
 _SCREENS: dict[Step, Callable[[Visit, Surroundings, Words], View]] = {
     Step.HOME: _home,
     Step.FIND: _find,
+    Step.WHICH: _which,
     Step.QUESTION: _question,
     Step.ENDED: _ended,
     Step.MORE: _more,

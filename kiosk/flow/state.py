@@ -20,6 +20,8 @@ class Step(StrEnum):
 
     HOME = "home"
     FIND = "find"
+    WHICH = "which"
+    """Several kinds of the matter that was tapped: which one."""
     QUESTION = "question"
     ENDED = "ended"
     """An answer led to another item, or to the reason why it is not done here."""
@@ -34,12 +36,23 @@ class Step(StrEnum):
     STAFF = "staff"
 
 
-class Found(Value):
-    """A search result as the screen shows it."""
+class Kind(Value):
+    """One of the items that differ in what is done only: 新办, 变更."""
 
     code: str
+    label: str
+    plain_name: str
+
+
+class Found(Value):
+    """A search result as the screen shows it: an item, or a matter of which there are kinds."""
+
+    code: str
+    """Of the item; of a matter, that of its first kind with `/` behind it."""
     plain_name: str
     task_name: str
+    kinds: tuple[Kind, ...] = ()
+    """To be asked about; empty for an item."""
 
 
 class Visit(Value):
@@ -52,6 +65,8 @@ class Visit(Value):
     taps: int = 0
     query: str = ""
     found: tuple[Found, ...] = ()
+    matter: Found | None = None
+    """The one of the found whose kinds were asked about."""
     item: Item | None = None
     guide: GuideState | None = None
     chosen: tuple[str, ...] = ()

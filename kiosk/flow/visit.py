@@ -1,8 +1,8 @@
 """A visit, step by step: `step(visit, event, around) → (visit, effects)`. Pure.
 
     home ─▶ find ─▶ question… ─▶ materials ─▶ card ─▶ identity ─▶ confirm ─▶ ticket ─▶ over
-                    ▲   └▶ ended    │           └──────────────────▶┘ (no card: an equal way)
-                    └───── more ◀───┘
+              └▶ which ▲ └▶ ended    │           └──────────────────▶┘ (no card: an equal way)
+                       └───── more ◀─┘
 
 A tap that does not fit the step is ignored: the screen was a moment behind. One that would fit and
 was made for another `turn` is not given to the flow at all. `resume` takes up what a crashed
@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TypeGuard
 
 from hallkit.guide import questions as guide
+from hallkit.guide.card_facts import card_facts as told_by_card
 from hallkit.guide.share import encode
 from hallkit.guide.sheet import sheet, slip
 from hallkit.lexicon.words import Words
@@ -43,6 +44,7 @@ LISTS_LIMIT = 3
 """So often a visit may print its list."""
 PRINT_LIST = "print_list"
 RESIDENT_CARD = "resident_card"
+OPENS_ITEMS = frozenset({Step.HOME, Step.FIND, Step.WHICH, Step.ENDED})
 WAYS_OUT = frozenset({"home", "leave", "back"})
 """Not while a number is on its way: it may be given already, and would be lost."""
 
@@ -58,7 +60,7 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
             return _typed(_touched(visit, around)[0], text)
         case ev.SearchDone(query=query, found=found):
             return _with(visit, found=found) if query == visit.query else (visit, ())
-        case ev.ItemOpened(item=item) if visit.step in (Step.HOME, Step.FIND, Step.ENDED):
+        case ev.ItemOpened(item=item) if visit.step in OPENS_ITEMS:
             return _open_guide(_set(visit, item=item, guide=guide.start(item)))
         case ev.CardSeen(card=card) if visit.step is Step.CARD:
             seen = _set(visit, card=card, card_problem=False, card_left_behind=True)
@@ -158,10 +160,24 @@ def _home(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
 
 
 def _find(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
-    if tap.action == "choose" and any(found.code == tap.value for found in visit.found):
-        return visit, (ev.OpenItem(tap.value),)
     if tap.action == "none_of_these" and visit.query:
-        return _with(visit, step=Step.STAFF, came_from=Step.FIND)
+        missed = (ev.CountMiss(visit.query),)
+        return _set(visit, step=Step.STAFF, came_from=Step.FIND), missed
+    chosen = next((found for found in visit.found if found.code == tap.value), None)
+    if tap.action != "choose" or chosen is None:
+        return None
+    if chosen.kinds:
+        return _with(visit, step=Step.WHICH, matter=chosen, page=0)
+    return _set(visit, matter=None), (ev.OpenItem(chosen.code),)
+
+
+def _which(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
+    kinds = visit.matter.kinds if visit.matter is not None else ()
+    match tap.action:
+        case "page" if tap.value.isdecimal() and len(tap.value) <= PAGE_DIGITS:
+            return _with(visit, page=min(int(tap.value), kind_pages(visit) - 1))
+        case "choose" if any(kind.code == tap.value for kind in kinds):
+            return visit, (ev.OpenItem(tap.value),)
     return None
 
 
@@ -246,6 +262,7 @@ def _ticket(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
 _HANDLERS: dict[Step, Handler] = {
     Step.HOME: _home,
     Step.FIND: _find,
+    Step.WHICH: _which,
     Step.QUESTION: _question,
     Step.ENDED: _ended,
     Step.MATERIALS: _materials,
@@ -267,8 +284,9 @@ def _back(visit: Visit) -> Next | None:
         case Step.MORE:
             return _with(visit, step=Step.MATERIALS, page=0)
         case Step.QUESTION | Step.ENDED | Step.MATERIALS:
-            before = Step.FIND if visit.query else Step.HOME
-            return _with(visit, step=before, item=None, guide=None)
+            return _with(visit, step=_before_item(visit), page=0, item=None, guide=None)
+        case Step.WHICH:
+            return _with(visit, step=Step.FIND, matter=None)
         case Step.CARD:
             return _set(visit, step=Step.MATERIALS), (ev.WatchCard(on=False),)
         case Step.IDENTITY:
@@ -282,6 +300,12 @@ def _back(visit: Visit) -> Next | None:
         case Step.REFUSED:
             return _with(visit, step=Step.CONFIRM, refusal="")
     return None
+
+
+def _before_item(visit: Visit) -> Step:
+    if visit.matter is not None:
+        return Step.WHICH
+    return Step.FIND if visit.query else Step.HOME
 
 
 def _typed(visit: Visit, text: str) -> Next:
@@ -306,14 +330,10 @@ def _forget_card(visit: Visit) -> Visit:
 
 
 def card_facts(card: IdentityCard, day: dt.date) -> dict[str, FactValue]:
-    """What a card makes known for the list. Where it was issued is not where somebody lives."""
+    """What a card makes known for the list: the person, and that its holder has it."""
     kind = RESIDENT_CARD if card.kind is CardKind.RESIDENT else f"{RESIDENT_CARD}_{card.kind}"
-    facts: dict[str, FactValue] = {"applicant.age": card.age_on(day), "applicant.kind": "person"}
-    if card.sex_code in ("1", "2"):
-        facts["applicant.sex"] = card.sex_code
-    if not card.expired_on(day):
-        facts |= guide.held_facts([kind.lower()])
-    return facts
+    held = guide.held_facts([] if card.expired_on(day) else [kind.lower()])
+    return {**told_by_card(card, day), **held}
 
 
 def _ask_for_list(visit: Visit, around: Surroundings, words: Words) -> Next | None:
@@ -445,6 +465,12 @@ def answer_pages(visit: Visit) -> int:
     """How many pages the answers take."""
     answers = visit.guide.answers if visit.guide is not None else ()
     return max(1, -(-len(answers) // ANSWERS_PER_PAGE))
+
+
+def kind_pages(visit: Visit) -> int:
+    """How many pages the kinds of the matter take."""
+    kinds = visit.matter.kinds if visit.matter is not None else ()
+    return max(1, -(-len(kinds) // ANSWERS_PER_PAGE))
 
 
 def materials_per_page(visit: Visit) -> int:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
 from hallkit.catalogue.installed import FOLDER, install
+from hallkit.catalogue.misses import Miss, Misses
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import LinkDown, Rejected
 from hallkit.lexicon.words import words
@@ -198,8 +199,9 @@ class Screen:
 class Machine:
     """A terminal: its folders, the agent, the hall, and a service that may die."""
 
-    def __init__(self, folder: Path, item: Item = ITEM) -> None:
+    def __init__(self, folder: Path, item: Item = ITEM, siblings: tuple[Item, ...] = ()) -> None:
         self.item = item
+        self.siblings = siblings
         self.runtime = folder / "run"
         self.state = folder / "state"
         self.runtime.mkdir()
@@ -207,6 +209,7 @@ class Machine:
         self.affairs = FakeAffairs()
         self.agent = FakeAgent(self.runtime)
         self.draft = self.runtime / DRAFT
+        self.misses = Misses(folder / "misses" / "search.sqlite")
         self.key = folder / "catalogue.pub"
         self.publish()
 
@@ -216,7 +219,8 @@ class Machine:
         self.key.write_bytes(pem)
         fresh = self.state / FOLDER / "download.part"
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        build(Content(items=(self.item,), bundles=(BUNDLE,)), fresh, version="1")
+        content = Content(items=(self.item, *self.siblings), bundles=(BUNDLE,))
+        build(content, fresh, version="1")
         install(fresh, self.state, sign(fresh, key))
 
     def service(self, *, last_words_s: float = 10.0, take_tries_s: float = 8.0) -> KioskService:
@@ -229,6 +233,7 @@ class Machine:
             idle_ask_s=60.0,
             idle_end_s=30.0,
             affairs=self.affairs,
+            misses=self.misses,
             clock=self.clock,
             print_retry_s=0.0,
             last_words_s=last_words_s,
@@ -576,6 +581,89 @@ async def test_a_bundle_that_cannot_be_opened_here_is_no_dead_card(machine: Mach
             while (view := await shown.shows("find")).query != text:
                 pass
             assert [choice.value for choice in view.choices] == offered
+
+
+def kind(handling: str, name: str) -> Item:
+    return ITEM.model_copy(
+        update={
+            "catalog_code": f"licence-{handling}",
+            "plain_name": name,
+            "task_name": f"旅馆许可证 {name}",
+            "main_name": "旅馆许可证",
+            "handling": handling,
+        }
+    )
+
+
+async def test_kinds_of_a_matter_are_asked_about_and_a_killed_service_still_asks(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    kinds = (
+        kind("change", "旅馆改名字"),
+        kind("renew", "旅馆证到期"),
+        kind("cancel", "旅馆不开了"),
+    )
+    machine = Machine(tmp_path_factory.mktemp("k"), siblings=kinds)
+    async with machine.agent.serving():
+        async with machine.life() as (shown, _):
+            await shown.taps("choose", "find", on=await shown.shows("home"))
+            await shown.shows("find")
+            await shown.types("lgxkz")
+            while not (view := await shown.shows("find")).choices:
+                pass
+            assert [choice.value for choice in view.choices] == ["licence-change/"]
+            await shown.taps("choose", "licence-change/")
+            view = await shown.shows("question")
+            assert [choice.detail for choice in view.choices] == ["变更", "延续", "注销"]
+            assert [choice.title for choice in view.choices] == [one.plain_name for one in kinds]
+        async with machine.life() as (shown, _):
+            again = await shown.shows("question")
+            assert again.choices == view.choices
+            await shown.taps("choose", "licence-renew")
+            view = await shown.shows("question")
+            assert view.title == ITEM.questions[0].text
+            await shown.taps("back")
+            assert (await shown.shows("question")).choices == again.choices
+            await shown.taps("back")
+            assert (await shown.shows("find")).query == "lgxkz"
+
+
+async def test_what_nobody_found_is_counted_once_and_a_full_disk_stops_no_citizen(
+    machine: Machine,
+) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await shown.taps("choose", "find", on=await shown.shows("home"))
+        await shown.shows("find")
+        for typed in ("q", "qq", "qqq"):
+            await shown.types(typed)
+            while (view := await shown.shows("find")).query != typed:
+                pass
+        assert (view.choices, view.notice is not None) == ((), True)
+        await shown.taps("none_of_these")
+        await shown.shows("message")
+        await shown.taps("home")
+        async with asyncio.timeout(10):
+            await running
+    assert machine.misses.told(at_least=1) == [Miss("qqq", 1)]
+
+
+async def test_a_journal_that_cannot_be_written_is_told_without_the_words(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (blocked := tmp_path / "file").touch()
+    machine.misses = Misses(blocked / "search.sqlite")
+    with capture_logs() as logs:
+        async with machine.agent.serving(), machine.life() as (shown, running):
+            await shown.taps("choose", "find", on=await shown.shows("home"))
+            await shown.shows("find")
+            await shown.types("qqq")
+            await shown.taps("none_of_these")
+            await shown.shows("message")
+            await shown.taps("home")
+            async with asyncio.timeout(10):
+                await running
+    (told,) = [line for line in logs if line["event"] == "miss.not_kept"]
+    assert "qqq" not in str(told)
 
 
 # ── The catalogue ────────────────────────────────────────────────────────────────────────────

@@ -31,10 +31,12 @@ def test_what_might_name_a_person_is_cut_out(said: str, kept: str) -> None:
 
 
 @given(st.text())
-def test_nothing_but_han_characters_is_kept(text: str) -> None:
+def test_nothing_but_han_characters_or_nothing_but_letters_is_kept(text: str) -> None:
     kept = without_persons(text)
     assert len(kept) <= LONGEST
-    assert not any(one.isascii() or one.isdigit() for one in kept)
+    letters = [one for one in kept if one.isascii()]
+    assert not letters or (len(letters) == len(kept) and kept.isalpha())
+    assert not any(one.isdigit() for one in kept)
 
 
 def test_only_what_was_said_more_than_once_is_told(tmp_path: Path) -> None:
@@ -53,3 +55,11 @@ def test_the_journal_is_capped_and_keeps_what_is_frequent(tmp_path: Path) -> Non
     assert len(told) == 3
     assert told[0] == Miss("甲乙", 2)
     assert Miss("壬癸", 1) in told
+
+
+def test_letters_are_kept_only_where_nothing_else_was_typed(tmp_path: Path) -> None:
+    misses = Misses(tmp_path / "misses.sqlite")
+    for said in ("spjyxkz", "spjyxkz", "a", "我的vx是abcdef", "abc123", "x" * 40):
+        misses.add(said)
+    told = {miss.said: miss.times for miss in misses.told(at_least=1)}
+    assert told == {"spjyxkz": 2, "我的是": 1, "x" * LONGEST: 1}

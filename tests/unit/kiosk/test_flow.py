@@ -24,7 +24,7 @@ from hallkit.wire.affairs_api import ServiceWait
 from hallkit.wire.events import VisitEnded, VisitStarted
 from kiosk.flow import events as ev
 from kiosk.flow.present import present
-from kiosk.flow.state import Found, Step, Surroundings, Visit
+from kiosk.flow.state import Found, Kind, Step, Surroundings, Visit
 from kiosk.flow.view import Action, View
 from kiosk.flow.visit import LISTS_LIMIT, WAYS_OUT, resume, step, turn, wants_card_watch
 from tests.fakes.item import ITEM
@@ -179,6 +179,8 @@ def at(where: Step, *, with_card: bool = True) -> Person:
     if where is Step.STAFF:
         person = Person()
         person.taps("call_staff")
+    if where is Step.WHICH:
+        person = at_which()
     if where is Step.ENDED:
         person = Person()
         person.taps("choose", "find")
@@ -189,6 +191,70 @@ def at(where: Step, *, with_card: bool = True) -> Person:
         person.taps("more")
     assert person.visit.step is where
     return person
+
+
+# ── Which kind ──────────────────────────────────────────────────────────────────────────────
+
+
+MATTER = Found(
+    code="licence/",
+    plain_name="旅馆许可证",
+    task_name="新办、变更，点开选一种",
+    kinds=tuple(
+        Kind(code=f"licence-{number}", label=f"第{number}种", plain_name=f"办第{number}种")
+        for number in range(7)
+    ),
+)
+
+
+def at_which() -> Person:
+    person = Person()
+    person.taps("choose", "find")
+    person.happens(ev.Typed("lg"))
+    person.happens(ev.SearchDone("lg", (MATTER, FOUND)))
+    assert person.taps("choose", "licence/") == []
+    assert person.visit.step is Step.WHICH
+    return person
+
+
+def test_a_matter_of_several_kinds_is_asked_about() -> None:
+    person = at_which()
+    assert (person.view.screen, person.view.pages) == ("question", 2)
+    assert person.view.choices[0].title == "办第0种"
+    assert person.view.choices[0].detail == "第0种"
+    assert "旅馆许可证" in person.view.why
+    person.taps("page", "1")
+    assert [choice.value for choice in person.view.choices] == ["licence-5", "licence-6"]
+    assert person.taps("choose", "licence-6") == [ev.OpenItem("licence-6")]
+
+
+def test_what_is_no_kind_of_the_matter_opens_nothing() -> None:
+    person = at_which()
+    for value in ("food", "licence/", "", "licence-7"):
+        assert person.taps("choose", value) == []
+    assert person.visit.step is Step.WHICH
+
+
+def test_back_from_the_item_leads_to_its_kinds_and_then_to_what_was_found() -> None:
+    person = at_which()
+    person.taps("choose", "licence-1")
+    person.happens(ev.ItemOpened(ITEM))
+    assert person.visit.step is Step.QUESTION
+    person.taps("back")
+    assert person.visit.step is Step.WHICH
+    person.taps("back")
+    assert (person.visit.step, person.visit.query) == (Step.FIND, "lg")
+    person.taps("choose", "food")
+    person.happens(ev.ItemOpened(ITEM))
+    person.taps("back")
+    assert person.visit.step is Step.FIND
+
+
+def test_none_of_these_counts_what_was_asked_and_leads_to_a_person() -> None:
+    person = at(Step.FIND)
+    person.happens(ev.Typed("lg"))
+    assert person.taps("none_of_these") == [ev.CountMiss("lg")]
+    assert person.visit.step is Step.STAFF
 
 
 # ── A whole visit ────────────────────────────────────────────────────────────────────────────
@@ -401,6 +467,7 @@ def test_letters_results_notices_and_the_countdown_stay_in_the_turn() -> None:
 FITTING = {
     Step.HOME: {"choose"},
     Step.FIND: {"choose", "none_of_these", "back", "home"},
+    Step.WHICH: {"choose", "page", "back", "home"},
     Step.QUESTION: {"choose", "back", "home"},
     Step.ENDED: {"other_item", "ask_staff", "back", "home"},
     Step.MATERIALS: {"page", "more", "take_number", "back", "home"},
@@ -805,7 +872,21 @@ def personal_texts() -> list[str]:
     return [CARD.name, CARD.name[1:], CARD.number, CARD.number[4:14], CARD.address, "1949"]
 
 
-_VALUES = ["", "find", "food", "rented", "own", "small", "big", "0", "1", "7", "x" * 50]
+_VALUES = [
+    "",
+    "find",
+    "food",
+    "licence/",
+    "licence-6",
+    "rented",
+    "own",
+    "small",
+    "big",
+    "0",
+    "1",
+    "7",
+    "x" * 50,
+]
 JOBS = st.builds(
     PrintJob,
     id=st.sampled_from([NEW.job_id, "another"]),
@@ -820,7 +901,9 @@ EVENTS: st.SearchStrategy[ev.Event] = st.one_of(
     ),
     st.builds(ev.Typed, st.text(max_size=40)),
     st.builds(
-        ev.SearchDone, st.sampled_from(["", "kfd"]), st.sampled_from([(), (FOUND,), (FOUND,) * 6])
+        ev.SearchDone,
+        st.sampled_from(["", "kfd"]),
+        st.sampled_from([(), (FOUND,), (FOUND,) * 6, (MATTER, FOUND)]),
     ),
     st.just(ev.Typed("kfd")),
     st.just(ev.ItemOpened(ITEM)),

@@ -1,0 +1,62 @@
+"""What the search found, as cards: items, and matters of which there are several kinds."""
+
+from __future__ import annotations
+
+from hallkit.catalogue.search import Ask, Hit
+from hallkit.catalogue.snapshot import Catalogue
+from hallkit.lexicon.words import Words
+from hallkit.model.item import Item
+from kiosk.flow.present import RESULTS_SHOWN
+from kiosk.flow.state import Found, Kind
+
+_LOOKED_AT = 4 * RESULTS_SHOWN
+"""Hits among which those are that this terminal can open."""
+
+_LABELS_FIT = 18
+"""Characters that stand on one line of a card."""
+
+
+def found_by(catalogue: Catalogue, query: str, words: Words) -> tuple[Found, ...]:
+    """At most three cards, the likeliest first; none for what goes to a person.
+
+    Where the query does not say which of several kinds is meant (新办, 变更), they stand on one
+    card and are asked about. Where one item is clearly meant, its other kinds stand on the second.
+    """
+    found = catalogue.find(query, limit=_LOOKED_AT)
+    # Bundles are found as well, and this terminal can't open one yet: no dead card.
+    hits = [hit for hit in found.hits if catalogue.holds_item(hit.code)]
+    if not hits:
+        return ()
+    undecided = found.question is not None and found.hits[0] is hits[0]
+    kinds = found.question if undecided else None
+    if found.outcome == "match":
+        kinds = catalogue.siblings(hits[0].code)
+    cards = [_card(hit) for hit in hits]
+    if kinds is None:
+        return tuple(cards[:RESULTS_SHOWN])
+    family = {option.code for option in kinds.options}
+    first = [] if undecided else cards[:1]
+    others = [card for card in cards if card.code not in family]
+    matter = _matter(catalogue, kinds, without=[card.code for card in first], words=words)
+    return (*first, *matter, *others)[:RESULTS_SHOWN]
+
+
+def _card(of: Hit | Item) -> Found:
+    code = of.code if isinstance(of, Hit) else of.catalog_code
+    return Found(code=code, plain_name=of.plain_name, task_name=of.task_name)
+
+
+def _matter(catalogue: Catalogue, kinds: Ask, *, without: list[str], words: Words) -> list[Found]:
+    """The card of these kinds; of a single one, that of the item."""
+    asked = [
+        Kind(code=option.code, label=option.label, plain_name=item.plain_name)
+        for option in kinds.options
+        if option.code not in without and (item := catalogue.item(option.code)) is not None
+    ]
+    if len(asked) < 2:
+        return [_card(item) for kind in asked if (item := catalogue.item(kind.code))]
+    name = words("find.other_kinds", matter=kinds.about) if without else kinds.about
+    labels = "、".join(kind.label for kind in asked)
+    fits = len(labels) <= _LABELS_FIT
+    detail = words("find.kinds" if fits else "find.many_kinds", kinds=labels, count=len(asked))
+    return [Found(code=f"{asked[0].code}/", plain_name=name, task_name=detail, kinds=tuple(asked))]
