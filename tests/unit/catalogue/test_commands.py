@@ -139,7 +139,7 @@ def test_guide_asks_then_lists(
     guide = lists["guide"]
     assert isinstance(guide, dict)
     assert guide["materials"][0]["already_held"] is True
-    assert (guide["item"], guide["window"], guide["days"]) == ("food", "2楼 A区", 0)
+    assert (guide["item"], guide["window"], guide["days"]) == ("food", "2楼 A区", None)
     assert "did you mean 'food'" in str(refused["error"])
     assert "known: own, rented" in str(unfit["error"])
 

@@ -174,3 +174,30 @@ def test_any_text_has_one_answer(catalogue: Catalogue, text: str, limit: int) ->
         (hit.score for hit in found.hits), reverse=True
     )
     assert found == catalogue.find(text, limit)
+
+
+def test_all_kinds_of_a_matter_can_be_asked_for(catalogue: Catalogue) -> None:
+    asked = catalogue.siblings("water-renew")
+    assert asked is not None
+    assert asked.about == "取水许可"
+    assert [one.code for one in asked.options] == [f"water-{kind}" for kind, _ in FAMILY]
+    assert catalogue.siblings(TERMS[0][0]) is None
+    assert catalogue.siblings("no-such-item") is None
+
+
+def test_what_comes_nearest_is_told_to_the_staff_only(catalogue: Catalogue) -> None:
+    found = catalogue.find("取水口堵了一天")
+    assert (found.outcome, found.hits) == ("person", ())
+    assert found.nearest
+    assert found.nearest[0].code.startswith("water-")
+    assert catalogue.find("取水许可").nearest == ()
+
+
+@pytest.mark.parametrize("text", ["婆婆走了", "我老汉儿走了咋个办", "屋头老人不在了"])
+def test_a_death_is_heard_in_the_words_that_people_use_for_it(text: str) -> None:
+    with Catalogue.in_memory([item("gone", "户口登记 死亡登记"), item("new", "出生登记")]) as one:
+        assert one.find(text).hits[0].code == "gone"
+
+
+def test_the_way_out_is_no_death(catalogue: Catalogue) -> None:
+    assert catalogue.find("出口怎么走了").outcome == "person"
