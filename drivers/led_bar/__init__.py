@@ -1,0 +1,1 @@
+"""Drivers of the port `led_bar`, one family per file."""

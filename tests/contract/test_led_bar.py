@@ -1,0 +1,199 @@
+"""What every LED bar does, wire and simulator or fake: users may rely on exactly this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from drivers.driver import status_of
+from drivers.led_bar.onbon import OnbonBar, OnbonConfig
+from drivers.sim.control import order
+from drivers.sim.process import simulator
+from drivers.transport.tcp import TcpPort
+from hallkit.errors import DeviceError, NotSupported, Reason
+from hallkit.model.device import DeviceStatus
+from hallkit.model.signage import BarText
+from hallkit.ports.led_bar import LedBar
+from hallkit.runtime.clock import SystemClock
+from tests.fakes.led_bar import FakeLedBar
+
+CALL = BarText(text="请A001号到3号窗口")
+NEXT = BarText(text="请A002号到3号窗口", colour="green")
+
+
+class Bench(ABC):
+    """A bar and the hands that use it."""
+
+    bar: LedBar
+
+    @abstractmethod
+    async def shown(self) -> str:
+        """What a visitor reads; empty if it is blank."""
+
+    @abstractmethod
+    async def break_(self, reason: Reason) -> None: ...
+    @abstractmethod
+    async def power_cut(self) -> None: ...
+    @abstractmethod
+    async def mend(self) -> None: ...
+    @abstractmethod
+    async def pass_time(self, seconds: float) -> None: ...
+
+
+class FakeBench(Bench):
+    def __init__(self) -> None:
+        self.fake = FakeLedBar(SystemClock())
+        self.bar = self.fake
+
+    async def shown(self) -> str:
+        return self.fake.shown
+
+    async def break_(self, reason: Reason) -> None:
+        self.fake.break_(reason)
+
+    async def power_cut(self) -> None:
+        self.fake.power_cut()
+
+    async def mend(self) -> None:
+        self.fake.mend()
+
+    async def pass_time(self, seconds: float) -> None:
+        self.fake.pass_time(seconds)
+
+
+class OnbonBench(Bench):
+    FAULTS = {Reason.SILENT: "silent", Reason.GARBLED: "garble", Reason.OCCUPIED: "busy"}
+
+    def __init__(self, bar: OnbonBar, control: Path) -> None:
+        self.bar = bar
+        self.control = control
+
+    async def shown(self) -> str:
+        shown: str = (await order(self.control, "state"))["state"]["shown"]
+        return shown
+
+    async def break_(self, reason: Reason) -> None:
+        if reason is Reason.OCCUPIED:
+            await order(self.control, "disconnect")
+        await order(self.control, "fault.set", fault=self.FAULTS[reason])
+
+    async def power_cut(self) -> None:
+        await order(self.control, "power.cut")
+
+    async def mend(self) -> None:
+        await order(self.control, "fault.clear")
+        await order(self.control, "power.on")
+
+    async def pass_time(self, seconds: float) -> None:
+        await order(self.control, "time.pass", seconds=seconds)
+
+
+@pytest.fixture(params=["onbon", "fake"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "fake":
+        yield FakeBench()
+        return
+    control = tmp_path / "control"
+    async with simulator("drivers.sim.onbon", "--control", control, "--port", "0"):
+        port = (await order(control, "state"))["state"]["port"]
+        config = OnbonConfig(
+            id="led-bar",
+            driver="onbon",
+            transport=TcpPort(host="127.0.0.1", port=port),
+            answer_timeout_s=0.2,
+        )
+        async with OnbonBar(config, SystemClock()) as bar:
+            yield OnbonBench(bar, control)
+
+
+async def test_a_new_bar_is_starting_until_it_is_asked(bench: Bench) -> None:
+    assert bench.bar.report.status is DeviceStatus.STARTING
+    report = await bench.bar.probe()
+    assert report.works
+    assert report == bench.bar.report
+    assert report.port == "led_bar"
+
+
+async def test_a_text_stands_there_until_another_one_comes(bench: Bench) -> None:
+    await bench.bar.show(CALL)
+    assert await bench.shown() == CALL.text
+    await bench.bar.probe()
+    assert await bench.shown() == CALL.text
+    await bench.bar.show(NEXT)
+    assert await bench.shown() == NEXT.text
+    await bench.bar.clear()
+    assert await bench.shown() == ""
+
+
+async def test_a_text_with_an_end_goes_by_itself(bench: Bench) -> None:
+    await bench.bar.show(CALL.model_copy(update={"for_s": 30}))
+    await bench.pass_time(29)
+    assert await bench.shown() == CALL.text
+    await bench.pass_time(1)
+    assert await bench.shown() == ""
+
+
+async def test_what_the_bar_cannot_show_changes_nothing(bench: Bench) -> None:
+    await bench.bar.show(CALL)
+    with pytest.raises(NotSupported):
+        await bench.bar.show(BarText(text="请䶮先生到3号窗口"))
+    assert await bench.shown() == CALL.text
+    assert bench.bar.report.works
+
+
+@pytest.mark.parametrize("reason", [Reason.SILENT, Reason.GARBLED, Reason.OCCUPIED])
+async def test_a_fault_is_raised_reported_and_heals_by_itself(bench: Bench, reason: Reason) -> None:
+    await bench.bar.show(CALL)
+    await bench.break_(reason)
+    with pytest.raises(DeviceError) as caught:
+        await bench.bar.show(NEXT)
+    first = caught.value.reason
+    report = await bench.bar.probe()
+    assert first in (reason, Reason.PORT_GONE)
+    assert (report.works, report.reason) == (False, reason)
+    assert (report.status, report.action) == status_of(reason)
+    await bench.mend()
+    assert (await bench.bar.probe()).works
+    assert await bench.shown() == NEXT.text
+
+
+async def test_a_bar_that_lost_its_power_shows_again_what_it_should(bench: Bench) -> None:
+    await bench.bar.show(CALL)
+    await bench.power_cut()
+    await bench.bar.probe()
+    report = await bench.bar.probe()
+    assert (report.works, report.reason) == (False, Reason.REFUSED)
+    await bench.mend()
+    assert (await bench.bar.probe()).works
+    assert await bench.shown() == CALL.text
+
+
+async def test_what_was_cleared_while_it_was_lost_stays_away(bench: Bench) -> None:
+    await bench.bar.show(CALL)
+    await bench.power_cut()
+    with pytest.raises(DeviceError):
+        await bench.bar.clear()
+    await bench.mend()
+    assert (await bench.bar.probe()).works
+    assert await bench.shown() == ""
+
+
+async def test_since_moves_with_the_state_only(bench: Bench) -> None:
+    first = await bench.bar.probe()
+    await bench.bar.show(CALL)
+    assert await bench.bar.probe() == first
+    await bench.power_cut()
+    await bench.bar.probe()
+    broken = await bench.bar.probe()
+    assert broken != first
+    assert await bench.bar.probe() == broken
+
+
+async def test_diagnostics_count_and_hold_no_text(bench: Bench) -> None:
+    await bench.bar.show(CALL)
+    facts = bench.bar.diagnostics()
+    assert facts["texts_shown"] == 1
+    assert not any("A001" in str(value) for value in facts.values())
