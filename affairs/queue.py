@@ -21,7 +21,6 @@ from pydantic import Field, ValidationError
 from affairs.problems import ProblemCode, Refused
 from affairs.sealing import Sealer
 from affairs.store import Store, counters, tickets, writes
-from affairs.ticket_code import TicketCode, sign_code
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket, TicketState
@@ -29,6 +28,7 @@ from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.config import Section
 from hallkit.runtime.toml_lines import lines_of
 from hallkit.wire.affairs_api import QueueServices, ServiceWait, TicketIssued, TicketRequest
+from hallkit.wire.ticket_code import TicketCode, sign_code
 
 
 class Service(Section):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import termios
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -114,6 +115,9 @@ class SerialTransport:
             pass
         except OSError as exc:
             raise await self._lost(exc) from exc
+        if _hung_up(descriptor):
+            # A port that is gone reads as empty too, and nobody may be waiting for it to speak.
+            raise await self._lost(None)
         return thrown
 
     async def close(self) -> None:
@@ -187,6 +191,12 @@ class SerialTransport:
         await self.close()
         detail = os.strerror(cause.errno) if cause is not None and cause.errno else "hang-up"
         return DeviceUnavailable(self._device_id, Reason.PORT_GONE, detail)
+
+
+def _hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a hang-up and an error are told without being asked for
+    return bool(poll.poll(0))
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

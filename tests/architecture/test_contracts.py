@@ -18,7 +18,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 PLANTED = [
     ("rooms", "affairs/queue.py", "import kiosk.flow.state"),
     ("rooms", "drivers/registry.py", "import launcher.report"),
-    ("rooms", "hallkit/runtime/clock.py", "import affairs.ticket_code"),
+    ("rooms", "hallkit/runtime/clock.py", "import affairs.sealing"),
     ("shared", "hallkit/model/item.py", "import hallkit.wire.base"),
     ("shared", "hallkit/helpers.py", "NEW = 1"),
     ("pure", "kiosk/flow/visit.py", "import socket"),

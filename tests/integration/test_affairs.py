@@ -12,7 +12,6 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from affairs.api import document
-from affairs.ticket_code import verify_code
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.clients.affairs import AffairsClient
 from hallkit.errors import LinkDown, Rejected, TrustError
@@ -30,6 +29,7 @@ from hallkit.wire.affairs_api import (
     Problem,
     TicketRequest,
 )
+from hallkit.wire.ticket_code import verify_code
 from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, Authority, Hall
 
 pytestmark = pytest.mark.integration

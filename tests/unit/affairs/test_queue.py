@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from affairs.problems import ProblemCode, Refused
 from affairs.queue import Queue, load_services, spoken_number
-from affairs.ticket_code import TicketCode, verify_code
 from hallkit.errors import ConfigError
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import TicketState
 from hallkit.wire.affairs_api import Applicant, TicketIssued, TicketRequest
+from hallkit.wire.ticket_code import TicketCode, verify_code
 from tests.unit.affairs.hall import APPLICANT, DEVICE, ITEM, NAME, NUMBER, SettableClock
 
 

@@ -8,8 +8,8 @@ import datetime as dt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.ticket_code import TicketCode, sign_code, verify_code
 from hallkit.model.ids import new_id
+from hallkit.wire.ticket_code import TicketCode, sign_code, verify_code
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 CODE = TicketCode(new_id(), dt.date(2025, 1, 2), "A007")

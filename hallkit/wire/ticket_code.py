@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+PREFIX = "HK1.T."
 _CODE = re.compile(
     r"(?P<signed>HK1\.T\.(?P<id>[0-9A-HJKMNP-TV-Z]{26})\.(?P<day>[0-9]{8})\.(?P<number>[A-Z][0-9]{3,6}))"
     r"\.(?P<signature>[A-Za-z0-9_-]{86})"

@@ -1,0 +1,1 @@
+"""Drivers of the port `code_scanner`, one family per file."""
