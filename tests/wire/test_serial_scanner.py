@@ -38,7 +38,7 @@ class Rig:
 
     async def cut(self) -> None:
         """The driver has given up on a code; the gap is its own time."""
-        while not self.scanner.diagnostics()["cut_codes"]:  # noqa: ASYNC110
+        while not self.scanner.diagnostics()["cut"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def waiting(self) -> asyncio.Task[ScannedCode]:
@@ -97,7 +97,7 @@ async def test_a_spoilt_code_is_passed_over_and_the_next_one_is_read(
         code = await waiting
         assert code.text == ("A007" if fault == "noise" else "A008")
         facts = one.scanner.diagnostics()
-        assert facts["damaged_codes"] == (fault == "noise")
+        assert facts["damaged"] == (fault == "noise")
         assert one.scanner.report.works
 
 
@@ -142,7 +142,7 @@ async def test_a_stream_without_end_is_thrown_away(tmp_path: Path) -> None:
         await one.tell("scan", hex=b"\r".hex())
         await one.tell("scan", text="A008")
         assert (await waiting).text == "A008"
-        assert one.scanner.diagnostics()["damaged_codes"] > 0
+        assert one.scanner.diagnostics()["damaged"] > 0
 
 
 async def test_a_port_that_goes_while_nobody_waits_is_noticed(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Drivers of the port `rating_buttons`, one family per file."""
