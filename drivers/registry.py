@@ -25,6 +25,7 @@ from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = ("code_scanner", "id_card_reader", "led_bar", "rating_buttons", "ticket_printer")
 Quality = Literal["bronze", "silver", "gold"]
+Transport = Literal["serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):
@@ -48,9 +49,18 @@ class DriverSpec:
     """Makes the driver of its validated configuration; opens nothing yet."""
     simulator: str
     """Module under `drivers.sim` that speaks its wire, startable as a process."""
+    family: str
+    """Which devices, in a few words for a technician."""
+    transports: tuple[Transport, ...]
     quality: Quality
     rules: Mapping[str, str] = field(default_factory=dict)
     """Rules of the quality scale → `done`, or `exempt: why` (docs/drivers.md)."""
+
+    @property
+    def unproven(self) -> dict[str, str]:
+        """What is not done yet, and why: hardware that it has not met, for one."""
+        told = {rule: verdict.partition(": ") for rule, verdict in self.rules.items()}
+        return {rule: why for rule, (verdict, _, why) in told.items() if verdict != "done"}
 
 
 def discover() -> dict[str, DriverSpec]:

@@ -115,6 +115,8 @@ SPEC = DriverSpec(
     config=SerialScannerConfig,
     open=SerialScanner,
     simulator="drivers.sim.scanner",
+    family="bar code and QR scanners",
+    transports=("serial",),
     quality="silver",
     rules={
         "contract": "done",

@@ -349,6 +349,8 @@ SPEC = DriverSpec(
     config=SdtConfig,
     open=SdtReader,
     simulator="drivers.sim.sdt",
+    family="resident ID card readers that speak SDT",
+    transports=("serial",),
     quality="silver",
     rules={
         "contract": "done",

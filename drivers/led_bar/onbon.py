@@ -224,6 +224,8 @@ SPEC = DriverSpec(
     config=OnbonConfig,
     open=OnbonBar,
     simulator="drivers.sim.onbon",
+    family="window LED bars with Onbon BX font cards",
+    transports=("tcp",),
     quality="silver",
     rules={
         "contract": "done",

@@ -128,6 +128,8 @@ SPEC = DriverSpec(
     config=SerialButtonsConfig,
     open=SerialButtons,
     simulator="drivers.sim.scanner",
+    family="rating boxes with five buttons",
+    transports=("serial",),
     quality="silver",
     rules={
         "contract": "done",

@@ -364,6 +364,8 @@ SPEC = DriverSpec(
     config=EscPosConfig,
     open=EscPosPrinter,
     simulator="drivers.sim.escpos",
+    family="ticket printers that speak ESC/POS",
+    transports=("tcp",),
     quality="silver",
     rules={
         "contract": "done",

@@ -53,10 +53,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(spec: DriverSpec, *, as_json: bool) -> None:
     if as_json:
-        fields = {"driver": spec.key, "port": spec.port, "quality": spec.quality}
-        print(json.dumps(fields | {"rules": dict(spec.rules)}, ensure_ascii=False))
+        fields = {
+            "driver": spec.key,
+            "port": spec.port,
+            "family": spec.family,
+            "transports": list(spec.transports),
+            "quality": spec.quality,
+            "rules": dict(spec.rules),
+            "unproven": spec.unproven,
+        }
+        print(json.dumps(fields, ensure_ascii=False))
     else:
-        print(f"{spec.key:10} {spec.port:16} {spec.quality}")
+        wires = ", ".join(spec.transports)
+        print(f"{spec.key:15} {spec.port:15} {wires:8} {spec.quality:7} {spec.family}")
+        for rule, why in spec.unproven.items():
+            print(f"    {rule}: {why}")
 
 
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:

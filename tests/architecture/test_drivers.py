@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -53,6 +54,14 @@ def test_it_has_a_configuration(spec: DriverSpec) -> None:
     assert spec.config is not PeripheralConfig
     assert spec.config.model_config["extra"] == "forbid"
     assert spec.config.model_config["frozen"] is True
+
+
+def test_it_says_over_which_wires_it_speaks(spec: DriverSpec) -> None:
+    wire = spec.config.model_fields["transport"].annotation
+    models = get_args(wire) or (wire,)
+    kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in models}
+    assert set(spec.transports) == kinds
+    assert spec.family
 
 
 def test_it_has_a_simulator_that_is_a_process(spec: DriverSpec) -> None:

@@ -49,7 +49,14 @@ class Stub(Driver):
 
 
 SPEC = DriverSpec(
-    key="stub", port="any", config=PeripheralConfig, open=Stub, simulator="", quality="bronze"
+    key="stub",
+    port="any",
+    config=PeripheralConfig,
+    open=Stub,
+    simulator="",
+    family="devices of this test",
+    transports=("tcp",),
+    quality="bronze",
 )
 
 
