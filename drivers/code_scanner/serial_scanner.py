@@ -68,7 +68,7 @@ class SerialScanner(Listener[ScannedCode]):
         """Counters since start; never what was scanned."""
         names = ("codes", "damaged", "cut", "unasked_bytes", "connections")
         return {
-            "wire": f"serial:{self._config.transport.path}@{self._config.transport.baud}",
+            "wire": str(self._config.transport),
             **{name: self._counts[name] for name in names},
         }
 

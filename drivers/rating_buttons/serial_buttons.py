@@ -91,7 +91,7 @@ class SerialButtons(Listener[RatingLevel]):
         """Counters since start; never which button."""
         names = ("presses", "bounces", "unknown_bytes", "cut", "unasked_bytes", "connections")
         return {
-            "wire": f"serial:{self._config.transport.path}@{self._config.transport.baud}",
+            "wire": str(self._config.transport),
             **{name: self._counts[name] for name in names},
         }
 

@@ -1,6 +1,7 @@
 """An ESC/POS ticket printer as a process, for tests, rehearsals and the demo.
 
     python -m drivers.sim.escpos --port 0 --receipts DIR --control SOCKET
+    python -m drivers.sim.escpos --link PATH --receipts DIR --control SOCKET      on a pty
 
 Prints `ready PORT` when it listens. Every slip that is cut becomes `slip-0001.png` and
 `slip-0001.txt` in DIR; what is torn off with an empty roll becomes `torn-0001.*`. Orders on the
@@ -19,8 +20,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
+import os
 import signal
 import socket
+import tty
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -28,6 +32,7 @@ from typing import Any, get_args
 from drivers.sim.control import control_socket
 from drivers.sim.escpos_machine import STATE_FAULTS, Dialect, Machine
 
+_PIECE_BYTES = 1024
 WIRE_FAULTS = frozenset({"silent", "drop", "garble", "delay", "busy"})
 """Faults between printer and host; `times` ends them after so many answers or connections."""
 
@@ -38,7 +43,14 @@ class PrinterSimulator:
     """A machine on a TCP port. Its buffer and its faults outlive connections."""
 
     def __init__(
-        self, receipts: Path, *, host: str, port: int, dots: int, dialect: Dialect
+        self,
+        receipts: Path,
+        *,
+        host: str,
+        port: int,
+        dots: int,
+        dialect: Dialect,
+        link: Path | None = None,
     ) -> None:
         self._machine = Machine(
             receipts,
@@ -49,6 +61,7 @@ class PrinterSimulator:
             dialect=dialect,
         )
         self._address = (host, port)
+        self._serial = SerialWire(link, self._hear, self._use) if link else None
         self._server: asyncio.Server | None = None
         self._held_port: socket.socket | None = None
         self._links: dict[asyncio.StreamWriter, asyncio.Queue[tuple[float, bytes]]] = {}
@@ -75,6 +88,10 @@ class PrinterSimulator:
 
     async def power_on(self) -> None:
         """Listen; the same port again after a power cut."""
+        if self._serial is not None:
+            self._serial.plug()
+            self._machine.work()
+            return
         if self._server is not None:
             return
         if self._held_port is None:
@@ -85,6 +102,9 @@ class PrinterSimulator:
 
     async def power_cut(self) -> None:
         """Drop everything: connections, the buffer, what was set."""
+        if self._serial is not None and self._serial.plugged:
+            self._serial.unplug()
+            self._machine.power_off()
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -114,7 +134,7 @@ class PrinterSimulator:
         machine = self._machine
         return {
             "port": self.port,
-            "power": self._server is not None,
+            "power": self._server is not None or bool(self._serial and self._serial.plugged),
             "online": machine.online,
             "paper_lines": machine.paper_lines,
             "lines_printed": machine.lines_printed,
@@ -169,13 +189,21 @@ class PrinterSimulator:
 
     def _answer(self, data: bytes) -> None:
         """To the newest connection, as a printer does with answers to a host that left."""
-        if not self._links or self._use("silent"):
+        serial = self._serial
+        if not (self._links or serial) or self._use("silent"):
             return
         if self._use("garble"):
             data = bytes(byte ^ 0xFF for byte in data)
         delay_s = self._delay_s if self._use("delay") else 0.0
+        if serial is not None:
+            asyncio.get_running_loop().call_later(delay_s, serial.send, data)
+            return
         *_, queue = self._links.values()
         queue.put_nowait((delay_s, data))
+
+    def _hear(self, data: bytes) -> None:
+        if not self._use("drop"):
+            self._machine.receive(data)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._use("busy"):
@@ -199,6 +227,9 @@ class PrinterSimulator:
             self._notify()
 
     def _disconnect(self) -> None:
+        if self._serial is not None and self._serial.plugged:
+            self._serial.unplug()
+            self._serial.plug()
         for writer in self._links:
             writer.transport.abort()
         self._links.clear()
@@ -213,6 +244,55 @@ class PrinterSimulator:
 
     def _notify(self) -> None:
         self._change.set()
+
+
+class SerialWire:
+    """The printer's port as a pty; `link` is a symbolic link to it while it is plugged in."""
+
+    def __init__(
+        self, link: Path, hear: Callable[[bytes], None], uses: Callable[[str], bool]
+    ) -> None:
+        self._link = link
+        self._hear = hear
+        self._uses = uses
+        self._ends: tuple[int, int] | None = None
+
+    @property
+    def plugged(self) -> bool:
+        return self._ends is not None
+
+    def plug(self) -> None:
+        if self._ends is not None:
+            return
+        # Our own end of the slave keeps the master readable while nobody has the port open.
+        master, slave = self._ends = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        if self._uses("busy"):
+            fcntl.flock(slave, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fresh = self._link.with_name(f".{self._link.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(slave))
+        fresh.replace(self._link)
+        asyncio.get_running_loop().add_reader(master, self._ready, master)
+
+    def unplug(self) -> None:
+        ends, self._ends = self._ends, None
+        if ends is not None:
+            asyncio.get_running_loop().remove_reader(ends[0])
+            self._link.unlink(missing_ok=True)
+            for end in reversed(ends):
+                os.close(end)
+
+    def send(self, data: bytes) -> None:
+        """What nobody takes is lost, as on a UART."""
+        if self._ends is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._ends[0], data)
+
+    def _ready(self, master: int) -> None:
+        with contextlib.suppress(OSError):
+            self._hear(os.read(master, _PIECE_BYTES))
 
 
 async def _send(queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
@@ -240,6 +320,7 @@ async def run(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         dots=arguments.dots,
         dialect=arguments.dialect,
+        link=arguments.link,
     )
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -255,6 +336,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="drivers.sim.escpos")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--link", type=Path, help="a symbolic link to a pty, instead of TCP")
     parser.add_argument("--receipts", type=Path, required=True)
     parser.add_argument("--control", type=Path, required=True)
     parser.add_argument("--dots", type=int, choices=(576, 384), default=576)

@@ -8,10 +8,10 @@ import secrets
 import string
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from escpos.constants import DLE, ENQ, EOT, GS
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig
@@ -31,6 +31,7 @@ from drivers.ticket_printer.escpos_status import (
     of_auto_status,
     of_real_time,
 )
+from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.tcp import TcpPort, TcpTransport
 from drivers.transport.transport import Transport
 from hallkit.errors import (
@@ -46,6 +47,10 @@ from hallkit.model.printing import PrintOutcome, PrintResult, Slip
 from hallkit.runtime.clock import Clock
 
 KEY = "escpos"
+_BITS = 10
+"""Of a byte on a serial wire: start, 8 of data, stop."""
+_KERNEL_HOLDS = 4096
+"""Bytes that a serial port has taken and may not have sent yet."""
 
 _CLEAR_BUFFER = bytes.fromhex("10 14 08 01 03 14 01 06 02 08")
 """DLE DC4 function 8: clears whatever the state, and answers."""
@@ -63,7 +68,7 @@ class EscPosConfig(PeripheralConfig):
     """`[[peripherals]]` entry of a ticket printer."""
 
     driver: Literal["escpos"]
-    transport: TcpPort
+    transport: Annotated[TcpPort | SerialPort, Field(discriminator="kind")]
     profile: str = "escpos_generic"
 
     @field_validator("profile")
@@ -88,7 +93,7 @@ class EscPosPrinter(Driver):
         super().__init__(config.id, port="ticket_printer", key=KEY, clock=clock)
         self._config = config
         self._profile = profile or load_profile(config.profile)
-        self._wire = transport or TcpTransport(config.id, config.transport)
+        self._wire = transport or _wire(config)
         self._lock = asyncio.Lock()
         self._deframer = Deframer()
         self._frames: deque[Frame] = deque()
@@ -163,11 +168,14 @@ class EscPosPrinter(Driver):
         reason: Reason | None
         try:
             try:
-                await self._wire.write(job.data + request, timeout_s=self._profile.write_timeout_s)
+                sent = job.data + request
+                wire_s = self._wire_s(len(sent))
+                await self._wire.write(sent, timeout_s=self._profile.write_timeout_s + wire_s)
             except DeviceTimeout:
                 reason = await self._last_words()
             else:
-                reason = await self._await_confirmation(identifier)
+                underway_s = self._wire_s(min(len(sent), _KERNEL_HOLDS))
+                reason = await self._await_confirmation(identifier, underway_s)
         except DeviceTimeout as fault:
             reason = await self._why_stalled(fault)
         except DeviceError as fault:
@@ -178,14 +186,21 @@ class EscPosPrinter(Driver):
             return PrintOutcome(result=PrintResult.COMPLETED)
         return PrintOutcome(result=PrintResult.UNKNOWN, reason=reason)
 
-    async def _await_confirmation(self, identifier: bytes) -> Reason | None:
+    def _wire_s(self, length: int) -> float:
+        """What so many bytes take on the wire; on a network next to nothing."""
+        port = self._config.transport
+        return length * _BITS / port.baud if isinstance(port, SerialPort) else 0.0
+
+    async def _await_confirmation(self, identifier: bytes, underway_s: float) -> Reason | None:
         """None once the printer has said that everything is processed, else why it will not be.
+
+        `underway_s`: so long the last bytes may still be on their way.
 
         A fault that needs a person ends the waiting: the buffer must be cleared before the paper
         is refilled, or the tail of this slip would come out by itself. A fault that passes by
         itself is waited for.
         """
-        end = self._clock.mono_s() + self._profile.confirm_timeout_s
+        end = self._clock.mono_s() + self._profile.confirm_timeout_s + underway_s
         settled = end
         reason: Reason | None = None
         while True:
@@ -242,7 +257,7 @@ class EscPosPrinter(Driver):
         try:
             report = await self._ask_status()
         except DeviceUnavailable as exc:
-            if fresh and not self._noise:
+            if fresh and not self._noise and isinstance(self._config.transport, TcpPort):
                 # A port that accepts and hangs up at once is held by somebody else.
                 raise DeviceBusy(self._config.id, Reason.OCCUPIED) from exc
             raise
@@ -358,6 +373,14 @@ class EscPosPrinter(Driver):
         self._identified = False
 
 
+def _wire(config: EscPosConfig) -> Transport:
+    match config.transport:
+        case TcpPort() as port:
+            return TcpTransport(config.id, port)
+        case SerialPort() as port:
+            return SerialTransport(config.id, port)
+
+
 SPEC = DriverSpec(
     key=KEY,
     port="ticket_printer",
@@ -365,7 +388,7 @@ SPEC = DriverSpec(
     open=EscPosPrinter,
     simulator="drivers.sim.escpos",
     family="ticket printers that speak ESC/POS",
-    transports=("tcp",),
+    transports=("serial", "tcp"),
     quality="silver",
     rules={
         "contract": "done",

@@ -47,6 +47,9 @@ class SerialPort(BaseModel):
     """Already absolute: the agent resolves paths against its runtime directory."""
     baud: int = Field(default=115200, ge=300, le=4_000_000)
 
+    def __str__(self) -> str:
+        return f"serial:{self.path}@{self.baud}"
+
 
 class SerialTransport:
     """One serial port, held exclusively while open."""

@@ -248,7 +248,7 @@ def problems_of(
 
 
 def _problem(error: ErrorDetails, model: type[BaseModel], under: str) -> ConfigProblem:
-    location = error["loc"]
+    location = _without_tags(model, error["loc"])
     path = under
     for step in location:
         path = f"{path}[{step}]" if isinstance(step, int) else f"{path}.{step}" if path else step
@@ -268,7 +268,16 @@ def _problem(error: ErrorDetails, model: type[BaseModel], under: str) -> ConfigP
         case "literal_error" | "enum":
             choices = re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
             suggestion = hint(str(error["input"]), choices)
-        case "model_type" | "dict_type":
+        case "union_tag_invalid":
+            told = error.get("ctx", {})
+            choices = re.findall(r"'([^']*)'", str(told.get("expected_tags", "")))
+            message, suggestion = (
+                f"unknown kind {told.get('tag')!r}",
+                hint(str(told["tag"]), choices),
+            )
+        case "union_tag_not_found":
+            message, suggestion = "says no kind", 'add kind = "…"'
+        case "model_type" | "dict_type" | "model_attributes_type":
             message, suggestion = "must be a table", f"write [{path}] and its keys"
         case _:
             message = message.removeprefix("Value error, ")
@@ -290,6 +299,27 @@ _ADVICE = {
 """For a value without an example, by pydantic's name of the mistake."""
 
 
+def _without_tags(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The location as a file has it: pydantic puts in which of several models was taken."""
+    around: tuple[type[BaseModel], ...] = (model,)
+    steps: list[int | str] = []
+    for step in location:
+        tagged = [one for one in around if len(around) > 1 and step in _tags(one)]
+        if tagged:
+            around = (tagged[0],)
+            continue
+        steps.append(step)
+        if isinstance(step, str):
+            fields = (one.model_fields.get(step) for one in around)
+            around = tuple(found for one in fields if one for found in _models_in(one.annotation))
+    return tuple(steps)
+
+
+def _tags(model: type[BaseModel]) -> tuple[object, ...]:
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation) if field is not None else ()
+
+
 def _find(
     model: type[BaseModel], location: tuple[int | str, ...]
 ) -> tuple[type[BaseModel] | None, FieldInfo | None]:
@@ -299,15 +329,23 @@ def _find(
     steps = [step for step in location if isinstance(step, str)]
     for place, step in enumerate(steps):
         field = around.model_fields.get(step) if around is not None else None
-        if place < len(steps) - 1:
-            around = _model_in(field.annotation) if field is not None else None
+        if place < len(steps) - 1 and field is not None:
+            models = _models_in(field.annotation)
+            following = [one for one in models if steps[place + 1] in one.model_fields]
+            around = next(iter(following or models), None)
+        elif place < len(steps) - 1:
+            around = None
     return around, field
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
+    return next(iter(_models_in(annotation)), None)
+
+
+def _models_in(annotation: object) -> tuple[type[BaseModel], ...]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
+        return (annotation,)
+    return tuple(found for part in get_args(annotation) for found in _models_in(part))
 
 
 def _example(field: FieldInfo | None) -> str:

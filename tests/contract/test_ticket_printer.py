@@ -12,6 +12,7 @@ from drivers.driver import status_of
 from drivers.sim.control import order
 from drivers.sim.process import simulator
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
+from drivers.transport.serial import SerialPort
 from drivers.transport.tcp import TcpPort
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceStatus, Paper
@@ -105,20 +106,22 @@ class EscPosBench(Bench):
         return ["补打" in text for text in texts if "第 11 行" in text]
 
 
-@pytest.fixture(params=["escpos", "fake"])
+@pytest.fixture(params=["escpos", "escpos-serial", "fake"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
         return
     control, receipts = tmp_path / "control", tmp_path / "receipts"
-    async with simulator(
-        "drivers.sim.escpos", "--receipts", receipts, "--control", control, "--port", "0"
-    ):
+    link = tmp_path / "port"
+    wire = ("--link", link) if request.param == "escpos-serial" else ("--port", "0")
+    async with simulator("drivers.sim.escpos", "--receipts", receipts, "--control", control, *wire):
         port = (await order(control, "state"))["state"]["port"]
         config = EscPosConfig(
             id="ticket-printer",
             driver="escpos",
-            transport=TcpPort(kind="tcp", host="127.0.0.1", port=port),
+            transport=TcpPort(host="127.0.0.1", port=port)
+            if request.param == "escpos"
+            else SerialPort(kind="serial", path=str(link)),
         )
         async with EscPosPrinter(config, SystemClock()) as printer:
             yield EscPosBench(printer, control, receipts)

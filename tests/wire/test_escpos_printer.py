@@ -18,6 +18,7 @@ from drivers.sim.control import order
 from drivers.sim.process import simulator
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_profile import load_profile
+from drivers.transport.serial import SerialPort
 from drivers.transport.tcp import TcpPort, TcpTransport
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 from hallkit.model.device import DeviceStatus, Paper
@@ -598,3 +599,61 @@ async def test_the_printer_names_itself_and_counts_its_orders(rig: Rig) -> None:
         await rig.tell("dance")
     with pytest.raises(RuntimeError, match="unknown fault 'tired'"):
         await rig.tell("fault.set", fault="tired")
+
+
+# On a serial port
+
+
+@asynccontextmanager
+async def serial_rig(
+    folder: Path, *, baud: int = 115200
+) -> AsyncIterator[tuple[EscPosPrinter, Path]]:
+    control, link = folder / "control", folder / "port"
+    places = ("--receipts", folder / "receipts", "--control", control, "--link", link)
+    async with simulator("drivers.sim.escpos", *places):
+        config = EscPosConfig(
+            id="ticket-printer",
+            driver="escpos",
+            transport=SerialPort(kind="serial", path=str(link), baud=baud),
+        )
+        async with EscPosPrinter(config, SystemClock()) as printer:
+            yield printer, control
+
+
+async def test_a_serial_printer_prints_the_same_ticket(make_rig: MakeRig, tmp_path: Path) -> None:
+    async with serial_rig(tmp_path) as (printer, _):
+        assert await printer.print_slip(TICKET, marked=False) == COMPLETED
+    paper = tmp_path / "receipts" / "slip-0001.png"
+    on_serial = paper.read_bytes()
+    paper.unlink()
+    async with make_rig() as rig:
+        assert await rig.print() == COMPLETED
+    assert paper.read_bytes() == on_serial
+
+
+async def test_a_serial_printer_unplugged_in_mid_slip_may_have_printed(tmp_path: Path) -> None:
+    async with serial_rig(tmp_path) as (printer, control):
+        assert (await printer.probe()).works
+        await order(control, "hold", after_lines=8)
+        printing = asyncio.create_task(printer.print_slip(TICKET, marked=False))
+        await order(control, "wait", what="held")
+        await order(control, "power.cut")
+        assert await printing == unknown(Reason.PORT_GONE)
+        assert (await printer.probe()).reason is Reason.PORT_GONE
+        await order(control, "power.on")
+        assert (await printer.probe()).works
+
+
+async def test_a_serial_port_that_another_program_holds_is_busy(tmp_path: Path) -> None:
+    async with serial_rig(tmp_path) as (printer, control):
+        await order(control, "fault.set", fault="busy", times=1)
+        await order(control, "disconnect")
+        report = await printer.probe()
+        assert (report.status, report.reason) == (DeviceStatus.DEVICE_BUSY, Reason.OCCUPIED)
+        assert await printer.print_slip(TICKET, marked=False) == not_started(Reason.OCCUPIED)
+
+
+async def test_a_slow_wire_is_given_its_time(tmp_path: Path) -> None:
+    async with serial_rig(tmp_path, baud=9600) as (printer, _):
+        assert printer._wire_s(9600) == 10.0
+        assert await printer.print_slip(TICKET, marked=False) == COMPLETED
