@@ -131,9 +131,15 @@ def _find(visit: Visit, around: Surroundings, words: Words) -> View:
         key_clear=words("find.clear"),
         choices=tuple(_choice(found) for found in shown),
         none_of_these=(
-            Action(id="none_of_these", label=words("find.none")) if visit.query else None
+            Action(id="none_of_these", label=words("find.person" if nothing else "find.none"))
+            if visit.query
+            else None
         ),
-        notice=Notice(tone="plain", text=words("find.nothing")) if nothing else None,
+        notice=(
+            Notice(tone="plain", text=words("find.nothing"), detail=words("find.nothing_detail"))
+            if nothing
+            else None
+        ),
         back=_back(visit, words),
     )
 

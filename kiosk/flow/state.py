@@ -65,6 +65,8 @@ class Visit(Value):
     taps: int = 0
     query: str = ""
     found: tuple[Found, ...] = ()
+    missed: tuple[str, ...] = ()
+    """Queries that ended with a person, each of which was counted."""
     matter: Found | None = None
     """The one of the found whose kinds were asked about."""
     item: Item | None = None

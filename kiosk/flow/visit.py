@@ -133,7 +133,10 @@ def _tapped(visit: Visit, tap: ev.Tapped, around: Surroundings, words: Words) ->
             return _end(touched, _left_with(visit), around)
         case "call_staff":
             came_from = visit.came_from if visit.step is Step.STAFF else visit.step
-            return _set(touched, step=Step.STAFF, came_from=came_from), begun
+            called = _set(touched, step=Step.STAFF, came_from=came_from)
+            lost = visit.step is Step.FIND and not visit.found
+            called, missed = _missed(called) if lost else (called, ())
+            return called, (*begun, *missed)
         case "stay":
             handled = None  # clears the countdown, as any touch does
         case "back":
@@ -161,14 +164,20 @@ def _home(visit: Visit, tap: ev.Tapped, around: Surroundings) -> Next | None:
 
 def _find(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:
     if tap.action == "none_of_these" and visit.query:
-        missed = (ev.CountMiss(visit.query),)
-        return _set(visit, step=Step.STAFF, came_from=Step.FIND), missed
+        return _missed(_set(visit, step=Step.STAFF, came_from=Step.FIND))
     chosen = next((found for found in visit.found if found.code == tap.value), None)
     if tap.action != "choose" or chosen is None:
         return None
     if chosen.kinds:
         return _with(visit, step=Step.WHICH, matter=chosen, page=0)
     return _set(visit, matter=None), (ev.OpenItem(chosen.code),)
+
+
+def _missed(visit: Visit) -> Next:
+    """A query that ends with a person counts once, however often the person comes back to it."""
+    if not visit.query or visit.query in visit.missed:
+        return visit, ()
+    return _set(visit, missed=(*visit.missed, visit.query)), (ev.CountMiss(visit.query),)
 
 
 def _which(visit: Visit, tap: ev.Tapped, _around: Surroundings) -> Next | None:

@@ -65,10 +65,12 @@ Page {
             enabled: page.view.noneOfThese.enabled ?? true
             height: implicitHeight
             icon: page.view.noneOfThese.icon || "question"
+            // With nothing to choose from, a person is the way on.
+            kind: page.view.choices.length === 0 ? "primary" : "secondary"
             label: page.view.noneOfThese.label ?? ""
             visible: page.view.noneOfThese.id !== undefined
             width: parent.width
-            y: results.used + (results.used > 0 ? results.gap : 0)
+            y: results.used > 0 ? results.used + results.gap : 0
 
             onActivated: page.view.tap(page.view.noneOfThese)
         }

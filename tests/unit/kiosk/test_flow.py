@@ -257,6 +257,40 @@ def test_none_of_these_counts_what_was_asked_and_leads_to_a_person() -> None:
     assert person.visit.step is Step.STAFF
 
 
+def test_a_query_counts_once_however_often_it_ends_with_a_person() -> None:
+    person = at(Step.FIND)
+    for query, counted in (("lg", 1), ("lg", 0), ("lgx", 1), ("lg", 0)):
+        person.happens(ev.Typed(query))
+        assert person.taps("none_of_these") == [ev.CountMiss(query)] * counted
+        person.visit = Visit.model_validate_json(person.visit.model_dump_json())
+        person.taps("back")
+
+
+def test_who_calls_staff_over_an_empty_list_did_not_find_it() -> None:
+    person = at(Step.FIND)
+    assert person.taps("call_staff") == [], "nothing was looked for"
+    person.taps("back")
+    person.happens(ev.Typed("lg"))
+    person.happens(ev.SearchDone("lg", (FOUND,)))
+    assert person.taps("call_staff") == [], "what is listed may be right"
+    person.taps("back")
+    person.happens(ev.SearchDone("lg", ()))
+    assert person.taps("call_staff") == [ev.CountMiss("lg")]
+    person.taps("back")
+    assert person.taps("none_of_these") == []
+
+
+def test_where_nothing_is_found_nothing_is_guessed_and_a_person_is_the_way_on() -> None:
+    person = at(Step.FIND)
+    person.happens(ev.Typed("lg"))
+    person.happens(ev.SearchDone("lg", (FOUND,)))
+    assert person.view.none_of_these == Action(id="none_of_these", label=WORDS("find.none"))
+    person.happens(ev.Typed("lgx"))
+    person.happens(ev.SearchDone("lgx", ()))
+    assert (person.view.choices, person.notice) == ((), WORDS("find.nothing"))
+    assert person.view.none_of_these == Action(id="none_of_these", label=WORDS("find.person"))
+
+
 # ── A whole visit ────────────────────────────────────────────────────────────────────────────
 
 
