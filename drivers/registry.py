@@ -23,7 +23,14 @@ from hallkit.model.ids import NAME_PATTERN
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.config import MISSING, hint, problems_of
 
-PORT_FOLDERS = ("code_scanner", "id_card_reader", "led_bar", "rating_buttons", "ticket_printer")
+PORT_FOLDERS = (
+    "code_scanner",
+    "id_card_reader",
+    "led_bar",
+    "rating_buttons",
+    "ticket_printer",
+    "ups",
+)
 Quality = Literal["bronze", "silver", "gold"]
 Transport = Literal["serial", "tcp"]
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.twins",)
+
 settings.register_profile("suite", derandomize=True)
 settings.register_profile("explore", max_examples=5_000, deadline=None)
 settings.load_profile("suite")

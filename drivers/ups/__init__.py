@@ -1,0 +1,1 @@
+"""Drivers of the port `ups`, one family per file."""
