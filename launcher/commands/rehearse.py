@@ -24,7 +24,10 @@ from launcher.rehearsals.record import Plan, Record
 HELP = "rehearse faults, nonsense, long days, many machines"
 
 FOLDER = CHECKOUT / "var" / "rehearsals"
-HELPERS = frozenset({"record", "citizen", "nonsense", "fuzz_devices", "fuzz_messages"})
+HELPERS = frozenset(
+    {"record", "citizen", "nonsense"}
+    | {"fuzz_devices", "fuzz_listeners", "fuzz_messages", "fuzz_wire"}
+)
 SEEDS = 1_000_000
 
 

@@ -12,7 +12,15 @@ from random import Random
 from typing import Protocol
 
 from affairs.catalogue_source import load_items
-from launcher.rehearsals.fuzz_devices import EscPosDriver, EscPosStatus, SdtDriver, SdtFrames
+from launcher.rehearsals.fuzz_devices import (
+    EscPosDriver,
+    EscPosStatus,
+    NutDriver,
+    OnbonDriver,
+    SdtDriver,
+    SdtFrames,
+)
+from launcher.rehearsals.fuzz_listeners import ButtonsDriver, ScannerDriver
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
 from launcher.rehearsals.record import Plan, Record
 
@@ -36,6 +44,16 @@ class Target(Protocol):
 
 async def run(plan: Plan, record: Record) -> None:
     """The targets in turn until the time is up."""
+    devices: dict[str, Target] = {
+        "sdt frames": SdtFrames(),
+        "sdt driver": SdtDriver(),
+        "escpos status": EscPosStatus(),
+        "escpos driver": EscPosDriver(),
+        "onbon driver": OnbonDriver(),
+        "nut driver": NutDriver(),
+        "serial_scanner driver": ScannerDriver(),
+        "serial_buttons driver": ButtonsDriver(),
+    }
     async with AsyncExitStack() as stack:
         items = load_items()
         bus, centre, search = (
@@ -44,10 +62,7 @@ async def run(plan: Plan, record: Record) -> None:
             fuzzed_search(plan.root, items),
         )
         targets: dict[str, Target] = {
-            "sdt frames": SdtFrames(),
-            "sdt driver": SdtDriver(),
-            "escpos status": EscPosStatus(),
-            "escpos driver": EscPosDriver(),
+            **devices,
             "local bus": await stack.enter_async_context(bus),
             "centre": await stack.enter_async_context(centre),
             "search": await stack.enter_async_context(search),
@@ -57,16 +72,18 @@ async def run(plan: Plan, record: Record) -> None:
         end = time.monotonic() + plan.minutes * 60
         while time.monotonic() < end:
             for name, target in targets.items():
-                await _turn(name, target, randoms[name], record)
+                await _turn(name, target, randoms[name], record, is_hex=name in devices)
     for name in targets:
         record.expect(
             f"{name}: every input ends in a value or a named fault",
             not record.counts[f"{name}: CRASH"] and record.counts[f"{name}: inputs"] > 0,
             inputs=record.counts[f"{name}: inputs"],
+            bytes=record.counts[f"{name}: bytes"],
         )
 
 
-async def _turn(name: str, target: Target, random: Random, record: Record) -> None:
+async def _turn(name: str, target: Target, random: Random, record: Record, *, is_hex: bool) -> None:
+    """`is_hex`: its last input is what a device sent, in hexadecimal."""
     end = time.monotonic() + TURN_S
     while time.monotonic() < end:
         record.counts[f"{name}: inputs"] += 1
@@ -76,4 +93,6 @@ async def _turn(name: str, target: Target, random: Random, record: Record) -> No
             outcome = "CRASH"
             if record.counts[f"{name}: CRASH"] < CRASHES_KEPT:
                 record.note(f"{name}: {type(fault).__name__}: {fault}; input {target.last_input}")
+        if is_hex:
+            record.counts[f"{name}: bytes"] += len(target.last_input) // 2
         record.counts[f"{name}: {outcome}"] += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 
 from drivers.id_card_reader import sdt_frames as sdt
 from drivers.id_card_reader.sdt import SdtConfig, SdtReader
+from drivers.led_bar import onbon_frames
+from drivers.led_bar.onbon import OnbonBar, OnbonConfig
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_status import (
     AutoStatus,
@@ -17,85 +18,12 @@ from drivers.ticket_printer.escpos_status import (
 )
 from drivers.transport.serial import SerialPort
 from drivers.transport.tcp import TcpPort
-from hallkit.errors import DeviceError, DeviceTimeout, DeviceUnavailable, Reason
+from drivers.ups.nut import NutConfig, NutUps
+from hallkit.errors import DeviceError
 from hallkit.model.printing import PrintResult, QrLine, Slip, TextLine
+from hallkit.model.signage import BarText
+from launcher.rehearsals.fuzz_wire import Wire, WireClock, delivered
 from launcher.rehearsals.nonsense import broken
-
-
-class _WireClock:
-    """Time that passes only while a wire is silent."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def wall_ms(self) -> int:
-        return int(self.now_s * 1000)
-
-    def mono_s(self) -> float:
-        return self.now_s
-
-    async def sleep(self, seconds: float) -> None:
-        self.now_s += max(seconds, 0.001)
-
-
-class _Wire:
-    """A transport whose other end answers what `answer` says, in pieces; None hangs up."""
-
-    def __init__(self, clock: _WireClock, answer: Callable[[bytes], list[bytes | None]]) -> None:
-        self._clock = clock
-        self._answer = answer
-        self._arriving: deque[bytes | None] = deque()
-        self.delivered = bytearray()
-        self.written = bytearray()
-        self.is_open = False
-
-    async def open(self, *, timeout_s: float) -> None:  # noqa: ARG002  # the port's shape
-        self.is_open = True
-
-    async def write(self, data: bytes, *, timeout_s: float) -> None:  # noqa: ARG002
-        self._must_be_open()
-        self.written += data
-        self._arriving.extend(self._answer(data))
-
-    async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
-        self._must_be_open()
-        if not self._arriving:
-            self._clock.now_s += timeout_s
-            raise DeviceTimeout("fuzz", Reason.SILENT)
-        self._clock.now_s += 0.002
-        data = self._arriving.popleft()
-        if data is None:
-            self.is_open = False
-            raise DeviceUnavailable("fuzz", Reason.PORT_GONE)
-        if len(data) > limit:
-            self._arriving.appendleft(data[limit:])
-        self.delivered += data[:limit]
-        return data[:limit]
-
-    async def drain_input(self) -> int:
-        thrown = sum(len(data or b"") for data in self._arriving)
-        self._arriving.clear()
-        return thrown
-
-    async def close(self) -> None:
-        self.is_open = False
-        self._arriving.clear()
-
-    def _must_be_open(self) -> None:
-        if not self.is_open:
-            raise DeviceUnavailable("fuzz", Reason.PORT_GONE)
-
-
-def _pieces(random: Random, data: bytes) -> list[bytes | None]:
-    """As a wire delivers: in pieces, or cut off by a hang-up."""
-    pieces: list[bytes | None] = []
-    while data:
-        size = random.randrange(1, len(data) + 1)
-        pieces.append(data[:size])
-        data = data[size:]
-    if random.random() < 0.02:
-        pieces.insert(random.randrange(len(pieces) + 1), None)
-    return pieces
 
 
 def _card_text() -> bytes:
@@ -137,7 +65,9 @@ class SdtFrames:
         data = b"".join(_sdt_reply(random, random.choice(_SDT_ALL)) for _ in range(4))
         self.last_input = data.hex()
         stream = sdt.ReplyStream()
-        replies = [reply for piece in _pieces(random, data) for reply in stream.feed(piece or b"")]
+        replies = [
+            reply for piece in delivered(random, data) for reply in stream.feed(piece or b"")
+        ]
         whole = sdt.ReplyStream()
         if [r.status for r in whole.feed(data)] != [r.status for r in replies]:
             raise AssertionError("the replies depend on how the bytes were split")
@@ -153,16 +83,16 @@ class SdtDriver:
     last_input = ""
 
     async def once(self, random: Random) -> str:
-        clock = _WireClock()
+        clock = WireClock()
         config = SdtConfig(
             id="fuzz", driver="sdt", transport=SerialPort(kind="serial", path="/dev/fuzz")
         )
 
         def answer(request: bytes) -> list[bytes | None]:
             code = request[len(sdt.PREAMBLE) + 2 : len(sdt.PREAMBLE) + 4]
-            return _pieces(random, _sdt_reply(random, _SDT_ANSWERS[code]))
+            return delivered(random, _sdt_reply(random, _SDT_ANSWERS[code]))
 
-        port = _Wire(clock, answer)
+        port = Wire(clock, answer)
         reader = SdtReader(config, clock, open_transport=lambda _id, _port: port)
         try:
             if random.random() < 0.3:
@@ -190,7 +120,7 @@ class EscPosStatus:
         )
         self.last_input = data.hex()
         pieces, at_once = Deframer(), Deframer()
-        frames = [frame for piece in _pieces(random, data) for frame in pieces.feed(piece or b"")]
+        frames = [frame for piece in delivered(random, data) for frame in pieces.feed(piece or b"")]
         if at_once.feed(data) != frames:
             raise AssertionError("the frames depend on how the bytes were split")
         for frame in frames:
@@ -204,11 +134,11 @@ class EscPosDriver:
     last_input = ""
 
     async def once(self, random: Random) -> str:
-        clock = _WireClock()
+        clock = WireClock()
         config = EscPosConfig(
             id="fuzz", driver="escpos", transport=TcpPort(host="printer", port=9100)
         )
-        port = _Wire(clock, lambda data: _escpos_answer(random, data))
+        port = Wire(clock, lambda data: _escpos_answer(random, data))
         printer = EscPosPrinter(config, clock, transport=port)
         try:
             if random.random() < 0.5:
@@ -234,13 +164,15 @@ def _escpos_answer(random: Random, data: bytes) -> list[bytes | None]:
         answers.append(b"\x37\x25\x00")
     if identifier := _asked_identifier(data):
         answers.append(b"\x37\x22" + identifier + b"\x00")
+    if random.random() < 0.05:
+        answers.insert(0, random.randbytes(4_000))
     if random.random() < 0.1:
         answers.append(bytes([0x10, *(random.randrange(128) & 0x6F for _ in range(3))]))
     return [
         piece
         for one in answers
         for whole in [one if random.random() < 0.8 else broken(random, one, _ESCPOS_ANSWERS)]
-        for piece in _pieces(random, whole)
+        for piece in delivered(random, whole)
     ]
 
 
@@ -248,3 +180,86 @@ def _asked_identifier(data: bytes) -> bytes:
     """The four characters of the last process-ID request."""
     before, request, behind = data.rpartition(b"\x1d(H\x06\x0000")
     return behind[:4] if request and len(behind) >= 4 and before else b""
+
+
+_BAR_ANSWERS = (
+    onbon_frames.frame(b"\xa0\x00\x01\x00\x00"),
+    onbon_frames.frame(bytes([0xA5, 0xA6, 0x5A, 0x5B])),
+)
+
+
+class OnbonDriver:
+    """A bar that shows, is emptied and asked, several times on one connection."""
+
+    last_input = ""
+
+    async def once(self, random: Random) -> str:
+        clock = WireClock()
+        config = OnbonConfig(
+            id="fuzz", driver="onbon", transport=TcpPort(host="bar", port=5005), width_px=96
+        )
+        port = Wire(clock, lambda _data: delivered(random, self._said(random)))
+        bar = OnbonBar(config, clock, transport=port)
+        done = "nothing"
+        try:
+            for _ in range(4):
+                match random.randrange(3):
+                    case 0:
+                        await bar.show(BarText(text="请A001号到3号窗口"))
+                    case 1:
+                        await bar.clear()
+                    case _:
+                        await bar.probe()
+                done = str(bar.report.status)
+        except DeviceError as fault:
+            return fault.code
+        finally:
+            self.last_input = port.delivered.hex()
+            await port.close()
+        frames = onbon_frames.Deframer().feed(bytes(port.delivered))
+        if done == "online" and not any(isinstance(one, onbon_frames.Answer) for one in frames):
+            raise AssertionError("works without an answer")
+        return done
+
+    def _said(self, random: Random) -> bytes:
+        return broken(random, random.choice(_BAR_ANSWERS), _BAR_ANSWERS)
+
+
+_UPS_ANSWERS = (
+    b"BEGIN LIST VAR hallups\n"
+    b'VAR hallups battery.charge "98"\nVAR hallups battery.runtime "1800"\n'
+    b'VAR hallups ups.model "Twin \\"1\\""\nVAR hallups ups.status "OL CHRG"\n'
+    b"END LIST VAR hallups\n",
+    b'BEGIN LIST VAR hallups\nVAR hallups ups.status "OB LB"\nEND LIST VAR hallups\n',
+    b"ERR DATA-STALE\n",
+)
+
+
+class NutDriver:
+    """A UPS that is asked again and again on one connection."""
+
+    last_input = ""
+
+    async def once(self, random: Random) -> str:
+        clock = WireClock()
+        port = Wire(
+            clock,
+            lambda _data: delivered(
+                random, broken(random, random.choice(_UPS_ANSWERS), _UPS_ANSWERS)
+            ),
+        )
+        ups = NutUps(NutConfig(id="fuzz", driver="nut"), clock, transport=port)
+        readings = 0
+        try:
+            for _ in range(4):
+                reading = await ups.read()
+                readings += 1
+                told = b"LB" in port.delivered or b"FSD" in port.delivered
+                if reading.battery_low and not told:
+                    raise AssertionError("an empty battery that nobody told of")
+        except DeviceError as fault:
+            return fault.code
+        finally:
+            self.last_input = port.delivered.hex()
+            await port.close()
+        return f"{readings} readings"
