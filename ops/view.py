@@ -10,6 +10,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from hallkit.errors import Reason
+from hallkit.lexicon.faults import for_technicians
 from hallkit.model.base import Value
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
 from hallkit.wire.events import (
@@ -64,6 +65,8 @@ class PeripheralView(Value):
     reason: Reason | None
     tone: Tone
     words: str
+    advice: str | None
+    """Key of what is to be done about it."""
     since_ms: int | None
 
 
@@ -261,6 +264,7 @@ def peripheral_view(report: DeviceReport, now_ms: int) -> PeripheralView:
         reason=report.reason,
         tone=tone,
         words=words,
+        advice=for_technicians(report),
         since_ms=min(report.since_ms, now_ms) if told else None,
     )
 
@@ -274,6 +278,8 @@ def _condition(report: DeviceReport) -> tuple[Tone, str]:
         (report.status in _LOOK_AFTER, "attention", _why(report)),
         (report.status is DeviceStatus.STARTING, "plain", "state.starting"),
         (report.paper is Paper.LOW, "attention", "state.paper_low"),
+        # It works, and somebody has to look: a worn battery, a power cut.
+        (report.reason is not None, "attention", _why(report)),
     )
     return next(
         ((tone, words) for holds, tone, words in conditions if holds),

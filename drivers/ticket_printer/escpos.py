@@ -400,6 +400,6 @@ SPEC = DriverSpec(
         "attention": "done",
         "diagnostics": "done",
         "hardware": "exempt: not yet run against a printer; bytes are those of Epson's reference",
-        "guidance": "exempt: reasons have names; a technician's steps come with alarms",
+        "guidance": "done",
     },
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hallkit.guide.sheet import costs_and_time
+from hallkit.lexicon import faults
 from hallkit.lexicon.words import Words
 from hallkit.model.device import Paper
 from hallkit.model.printing import PrintJobState
@@ -27,6 +28,8 @@ STEPS = 4
 KEYS = (tuple("qwertyuiop"), tuple("asdfghjkl"), tuple("zxcvbnm"))
 RESULTS_SHOWN = 3
 WAITS_FRESH_MS = 60_000
+_NOTICED = ("ups", "ticket_printer", "id_card_reader")
+"""Ports whose faults stand on every screen, the one that matters most first."""
 
 
 def present(visit: Visit, around: Surroundings, words: Words) -> View:
@@ -75,17 +78,16 @@ def _waits(around: Surroundings, words: Words) -> str:
 
 def _machine_notice(around: Surroundings, words: Words) -> Notice | None:
     """The one thing that matters most about what this machine can't do."""
-    printer = around.device("ticket_printer")
-    if not around.hall_up and around.waits_at_ms is not None:
+    told = {
+        port: faults.for_citizens(device)
+        for port in _NOTICED
+        if (device := around.device(port)) is not None
+    }
+    power = told.pop("ups", faults.AS_USUAL)
+    if power == faults.AS_USUAL and not around.hall_up and around.waits_at_ms is not None:
         return Notice(tone="attention", text=words("machine.hall_down"))
-    if printer is not None and printer.paper is Paper.OUT:
-        return Notice(tone="attention", text=words("machine.printer_out"))
-    if printer is not None and not printer.works:
-        return Notice(tone="attention", text=words("machine.printer_down"))
-    reader = around.device("id_card_reader")
-    if reader is not None and not reader.works:
-        return Notice(tone="attention", text=words("machine.reader_down"))
-    return None
+    first = next((key for key in (power, *told.values()) if key != faults.AS_USUAL), None)
+    return None if first is None else Notice(tone="attention", text=words(first))
 
 
 def _choice(found: Found, icon: str = "document") -> Choice:

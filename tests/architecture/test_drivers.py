@@ -12,10 +12,12 @@ from typing import get_args
 
 import pytest
 
-from drivers.driver import Driver
+from drivers.driver import Driver, status_of
 from drivers.registry import PORT_FOLDERS, DriverSpec, PeripheralConfig, discover
 from hallkit.errors import Reason
+from hallkit.lexicon.faults import for_citizens, for_technicians
 from hallkit.lexicon.words import words
+from hallkit.model.device import DeviceReport
 
 TIERS = {
     "bronze": ("contract", "config", "simulator"),
@@ -115,5 +117,17 @@ def test_done_means_that_it_is_there(spec: DriverSpec) -> None:
 
 @pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.value)
 @pytest.mark.parametrize("language", ["zh_CN", "en"])
-def test_every_reason_has_a_name(language: str, reason: Reason) -> None:
-    assert words(language).has(f"reason.{reason.value}")  # type: ignore[arg-type]
+def test_every_reason_has_a_name_and_says_what_to_do(language: str, reason: Reason) -> None:
+    table = words(language)  # type: ignore[arg-type]
+    assert table.has(f"reason.{reason.value}")
+    assert table.has(f"advice.{reason.value}")
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.value)
+def test_a_citizen_is_told_of_every_fault(spec: DriverSpec, reason: Reason) -> None:
+    status, action = status_of(reason)
+    report = DeviceReport(
+        id="part", port=spec.port, driver=spec.key, status=status, reason=reason, action=action
+    )
+    assert words("zh_CN").has(for_citizens(report))
+    assert for_technicians(report) == f"advice.{reason}"

@@ -1,0 +1,45 @@
+"""Which words a state of a device calls for: a citizen's, and a technician's.
+
+A citizen is told what they can still do here; a technician, what to do about it. Keys of the one
+table of words; both are there for every port and every reason (tests/wire/test_fault_table.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hallkit.errors import Reason
+from hallkit.model.device import DeviceReport, Paper
+
+AS_USUAL = "machine.as_usual"
+"""What a citizen need not know of."""
+
+_DOWN: Mapping[str, str] = {
+    "code_scanner": "machine.scanner_down",
+    "id_card_reader": "machine.reader_down",
+    "led_bar": "machine.bar_down",
+    "rating_buttons": "machine.rating_down",
+    "ticket_printer": "machine.printer_down",
+}
+_POWER: Mapping[Reason, str] = {
+    Reason.ON_BATTERY: "machine.power_cut",
+    Reason.BATTERY_LOW: "machine.power_ends",
+}
+
+
+def for_citizens(report: DeviceReport) -> str:
+    """What somebody at the machine is told of this part; `AS_USUAL` where it changes nothing."""
+    if report.port == "ups":
+        return _POWER.get(report.reason, AS_USUAL) if report.reason else AS_USUAL
+    if report.works:
+        return AS_USUAL
+    if report.port == "ticket_printer" and report.paper is Paper.OUT:
+        return "machine.printer_out"
+    return _DOWN[report.port]
+
+
+def for_technicians(report: DeviceReport) -> str | None:
+    """What is to be done about it; None where nothing is wrong."""
+    if report.reason is None:
+        return None
+    return f"advice.{report.reason}"

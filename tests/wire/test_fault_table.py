@@ -1,0 +1,238 @@
+"""Every driver against its twin, fault by fault: the state, and what people are told of it.
+
+The rows stand in docs/drivers/faults.md and must be those that come out here;
+`HALL_WRITE_TABLES=1 ./hall test tests/wire/test_fault_table.py` writes them anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.driver import Driver
+from drivers.registry import discover, parse_peripherals
+from drivers.sim.control import order
+from drivers.sim.process import simulator
+from hallkit.errors import Reason
+from hallkit.lexicon.faults import AS_USUAL, for_citizens, for_technicians
+from hallkit.lexicon.words import words
+from hallkit.model.device import DeviceStatus, Paper
+from hallkit.runtime.clock import SystemClock
+
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(180)]
+
+LONG_S = 20.0
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "drivers" / "faults.md"
+HEAD = """\
+| fault | device | paper | reason | a citizen is told | a technician is told |
+|---|---|---|---|---|---|
+"""
+say = words("zh_CN")
+
+Orders = tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault as its twin is told of it, and what undoes it."""
+
+    fault: str
+    orders: Orders
+    undo: Orders = ({"do": "fault.clear"},)
+    ends_as: Reason | None = None
+    """Where the first probe meets something else: a connection that has just ended."""
+    passes: bool = False
+    """The device goes on as it was: what came was dropped and counted."""
+
+
+def fault(name: str, **more: Any) -> Case:
+    return Case(name, ({"do": "fault.set", "fault": name, "times": 0, **more},))
+
+
+def wire(name: str, **more: Any) -> Case:
+    """A fault that stands until cleared, where 0 times is not the word for it."""
+    return Case(name, ({"do": "fault.set", "fault": name, **more},))
+
+
+def held_by_another(*orders: dict[str, Any]) -> Case:
+    """Another program takes the device; who holds it already notices when it is next opened."""
+    return Case("busy", orders, ends_as=Reason.OCCUPIED)
+
+
+def dropped(name: str) -> Case:
+    scan = {"do": "scan", "text": "6901234"}
+    return Case(name, ({"do": "fault.set", "fault": name}, scan), passes=True)
+
+
+UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
+POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
+MAINS = ({"do": "power.back"},)
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "sdt": (
+        UNPLUGGED,
+        held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
+        fault("silent"),
+        fault("drop"),
+        fault("garble", part="check"),
+        fault("cut", keep=6),
+        fault("self_test"),
+        fault("not_authorised"),
+    ),
+    "escpos": (
+        *(wire(name) for name in ("paper_out", "paper_low", "cover_open", "cutter")),
+        *(wire(name) for name in ("overheated", "unrecoverable", "offline")),
+        *(wire(name) for name in ("silent", "garble")),
+        held_by_another({"do": "fault.set", "fault": "busy"}, {"do": "disconnect"}),
+        POWER_CUT,
+    ),
+    "onbon": (
+        *(wire(name) for name in ("silent", "drop", "garble")),
+        held_by_another({"do": "fault.set", "fault": "busy"}, {"do": "disconnect"}),
+        POWER_CUT,
+    ),
+    "serial_scanner": (
+        UNPLUGGED,
+        held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
+        *(dropped(name) for name in ("drop", "cut", "garble", "noise")),
+    ),
+    "serial_buttons": (
+        UNPLUGGED,
+        held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
+        *(dropped(name) for name in ("drop", "cut", "garble", "noise")),
+    ),
+    "nut": (
+        Case("power.lost", ({"do": "power.lost"},), MAINS),
+        Case("power.low", ({"do": "power.low"},), MAINS),
+        Case("battery worn", ({"do": "power", "status": "OL RB"},), MAINS),
+        Case("overload", ({"do": "power", "status": "OL OVER"},), MAINS),
+        Case("bypass", ({"do": "power", "status": "OL BYPASS"},), MAINS),
+        Case("alarm", ({"do": "power", "status": "OL ALARM"},), MAINS),
+        Case(
+            "cable.pull",
+            ({"do": "cable.pull"},),
+            ({"do": "cable.plug"},),
+            ends_as=Reason.PORT_GONE,
+        ),
+        Case("unplug", ({"do": "unplug"},), ({"do": "plug"},)),
+        *(fault(name) for name in ("drop", "deaf", "half", "cut", "garble", "flood", "hang_up")),
+    ),
+}
+
+RATINGS = ("very_satisfied", "satisfied", "basically_satisfied", "dissatisfied")
+BYTES = {level: f"A5 0{number} 5A" for number, level in enumerate((*RATINGS, "very_dissatisfied"))}
+MORE: dict[str, dict[str, Any]] = {
+    "serial_buttons": {"buttons": BYTES},
+    "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
+    "nut": {"answer_timeout_s": 0.5},
+}
+
+
+def test_every_driver_is_in_the_table() -> None:
+    assert CASES.keys() == discover().keys()
+
+
+@asynccontextmanager
+async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[Driver, Path]]:
+    """The driver of a key, and the control socket of its twin."""
+    spec = discover()[key]
+    control, link = folder / "control", folder / "port"
+    options: list[str | Path] = ["--control", control]
+    if "serial" in spec.transports and "tcp" not in spec.transports:
+        options += ["--link", link]
+    elif key == "escpos":
+        options += ["--port", "0", "--receipts", folder]
+    if key == "nut":
+        yield _driver(key, {"kind": "tcp", "port": (await _state(nut_twin))["port"]}), nut_twin
+        return
+    async with simulator(spec.simulator, *options):
+        if "--link" in options:
+            yield _driver(key, {"kind": "serial", "path": str(link)}), control
+        else:
+            yield _driver(key, {"kind": "tcp", "port": (await _state(control))["port"]}), control
+
+
+def _driver(key: str, transport: dict[str, Any]) -> Driver:
+    host = {"host": "127.0.0.1"} if transport["kind"] == "tcp" else {}
+    entry = {"id": key.replace("_", "-"), "driver": key, "transport": transport | host}
+    ((spec, config),) = parse_peripherals([entry | MORE.get(key, {})], discover(), file="test")
+    return spec.open(config, SystemClock())
+
+
+async def _state(control: Path) -> dict[str, Any]:
+    state: dict[str, Any] = (await order(control, "state"))["state"]
+    return state
+
+
+async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
+    try:
+        async with asyncio.timeout(LONG_S):
+            while not await ask():  # noqa: ASYNC110  # another process has no event
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(what)
+
+
+@pytest.mark.parametrize("key", sorted(CASES))
+async def test_each_fault_has_a_state_and_words(key: str, tmp_path: Path, nut_twin: Path) -> None:
+    rows: list[tuple[str, ...]] = []
+    async with opened(key, tmp_path, nut_twin) as (driver, control), driver:
+
+        async def fine() -> bool:
+            report = await driver.probe()
+            return report.works and report.reason is None
+
+        for case in CASES[key]:
+            await until(fine, f"{key} works before {case.fault}")
+            for one in case.orders:
+                await order(control, **one)
+            if case.passes:
+                assert await fine(), f"{key}: {case.fault}"
+            else:
+
+                async def noticed(meant: Reason | None = case.ends_as) -> bool:
+                    reason = (await driver.probe()).reason
+                    return reason is not None and meant in (None, reason)
+
+                await until(noticed, f"{key}: {case.fault} is noticed")
+            rows.append(_row(case, driver))
+            for one in case.undo:
+                await order(control, **one)
+        await until(fine, f"{key} heals")
+    _compare(PAGE, key, rows)
+
+
+def _row(case: Case, driver: Driver) -> tuple[str, ...]:
+    report = driver.report
+    technician = for_technicians(report)
+    if not case.passes:
+        assert report.status is not DeviceStatus.STARTING
+        assert technician is not None, "a fault that nobody is told of"
+    paper = report.paper if report.paper is not Paper.UNKNOWN else "–"
+    told = say(f"reason.{report.reason}") if report.reason else "–"
+    citizen, steps = say(for_citizens(report)), say(technician or "advice.nothing")
+    if report.port != "ups" and not report.works:
+        assert citizen != say(AS_USUAL), "a citizen runs into it"
+    return (f"`{case.fault}`", report.status, paper, told, citizen, steps)
+
+
+def _compare(page: Path, key: str, rows: list[tuple[str, ...]]) -> None:
+    table = HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    assert all(cell for row in rows for cell in row)
+    text = page.read_text(encoding="utf-8")
+    before, found, rest = text.partition(f"\n## {key}\n\n")
+    assert found, f"{page} has a section `## {key}`"
+    old, _, behind = rest.partition("\n## ")
+    if os.environ.get("HALL_WRITE_TABLES"):
+        page.write_text(
+            before + found + table + (f"\n## {behind}" if behind else ""), encoding="utf-8"
+        )
+    else:
+        assert old == table, "HALL_WRITE_TABLES=1 writes it anew"
