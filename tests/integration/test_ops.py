@@ -896,7 +896,9 @@ async def test_the_page_shows_a_machine_leave_and_return_without_a_reload(
             await page.locator("#live[data-live='on']").wait_for()
             await second.is_told()
             assert "● 正常" in await card.inner_text()
-            assert "▲ 缺纸" in await page.locator(f"[data-device='{SECOND}']").inner_text()
+            told = await page.locator(f"[data-device='{SECOND}']").inner_text()
+            assert "▲ 缺纸" in told
+            assert "换一卷纸" in told
             await page.screenshot(path=tmp_path / "online.png", full_page=True)
         await page.locator(f"[data-device='{FIRST}'][data-state='offline']").wait_for()
         assert "✕ 离线" in await card.inner_text()
