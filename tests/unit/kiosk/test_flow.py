@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hallkit.errors import Reason
 from hallkit.guide.share import decode
 from hallkit.guide.verify import verify_item
 from hallkit.lexicon.words import words
@@ -1029,3 +1030,22 @@ def test_whatever_happens_the_visit_holds(
 
 def test_the_item_of_these_tests_is_sound() -> None:
     assert verify_item(ITEM) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.ON_BATTERY, "machine.power_cut"),
+        (Reason.BATTERY_LOW, "machine.power_ends"),
+        # A technician's matter: nothing changes for who stands there.
+        (Reason.BATTERY_WORN, "machine.printer_down"),
+    ],
+)
+def test_a_power_cut_stands_before_what_else_is_wrong(reason: Reason, told: str) -> None:
+    devices = (
+        device("ticket_printer", status=DeviceStatus.OFFLINE, reason=Reason.SILENT),
+        device("ups", reason=reason),
+    )
+    shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
+    assert shown.chrome.machine_notice is not None
+    assert shown.chrome.machine_notice.text == WORDS(told)
