@@ -20,6 +20,10 @@ _STATUS_OF_REASON: dict[Reason, tuple[DeviceStatus, ErrorAction]] = {
     Reason.OCCUPIED: (DeviceStatus.DEVICE_BUSY, ErrorAction.RESET),
     Reason.PAPER_OUT: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
     Reason.PAPER_LOW: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
+    Reason.PAPER_JAM: (DeviceStatus.HARDWARE_ERROR, ErrorAction.CLEAR),
+    Reason.TONER_LOW: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
+    Reason.TONER_OUT: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
+    Reason.OUTPUT_FULL: (DeviceStatus.USER_ERROR, ErrorAction.CLEAR),
     Reason.COVER_OPEN: (DeviceStatus.USER_ERROR, ErrorAction.CLEAR),
     Reason.CUTTER: (DeviceStatus.HARDWARE_ERROR, ErrorAction.CLEAR),
     Reason.OVERHEATED: (DeviceStatus.OFFLINE, ErrorAction.SUSPEND),
@@ -77,7 +81,7 @@ class Driver(ABC):
                 changes[field] = changes[field][:TEXT_LIMIT]
         new = self._report.model_copy(update=changes)
         if new != self._report:
-            watched = ("status", "reason", "paper", "media")
+            watched = ("status", "reason", "paper", "media", "toner")
             if any(getattr(new, field) != getattr(self._report, field) for field in watched):
                 new = new.model_copy(update={"since_ms": self._clock.wall_ms()})
                 self._log.info(
@@ -86,6 +90,7 @@ class Driver(ABC):
                     reason=new.reason,
                     paper=new.paper,
                     media=new.media,
+                    toner=new.toner,
                 )
             self._report = new
         return self._report

@@ -27,12 +27,13 @@ PORT_FOLDERS = (
     "code_scanner",
     "id_card_reader",
     "led_bar",
+    "page_printer",
     "rating_buttons",
     "ticket_printer",
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["serial", "tcp"]
+Transport = Literal["ipp", "serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):

@@ -18,8 +18,14 @@ _DOWN: Mapping[str, str] = {
     "code_scanner": "machine.scanner_down",
     "id_card_reader": "machine.reader_down",
     "led_bar": "machine.bar_down",
+    "page_printer": "machine.pages_down",
     "rating_buttons": "machine.rating_down",
     "ticket_printer": "machine.printer_down",
+}
+_SHEETS: Mapping[Reason, str] = {
+    # A roll is changed, sheets are added.
+    Reason.PAPER_OUT: "advice.sheets_out",
+    Reason.PAPER_LOW: "advice.sheets_low",
 }
 _POWER: Mapping[Reason, str] = {
     Reason.ON_BATTERY: "machine.power_cut",
@@ -42,4 +48,6 @@ def for_technicians(report: DeviceReport) -> str | None:
     """What is to be done about it; None where nothing is wrong."""
     if report.reason is None:
         return None
+    if report.port == "page_printer" and report.reason in _SHEETS:
+        return _SHEETS[report.reason]
     return f"advice.{report.reason}"

@@ -33,6 +33,15 @@ class Paper(StrEnum):
     JAMMED = "jammed"
 
 
+class Toner(StrEnum):
+    """XFS4IoT Printer toner."""
+
+    UNKNOWN = "unknown"
+    FULL = "full"
+    LOW = "low"
+    OUT = "out"
+
+
 class Media(StrEnum):
     """XFS4IoT CardReader and Printer media."""
 
@@ -67,6 +76,7 @@ class DeviceReport(Value):
     action: ErrorAction | None = None
     paper: Paper = Paper.UNKNOWN
     media: Media = Media.UNKNOWN
+    toner: Toner = Toner.UNKNOWN
     model: str = ""
     """What the device says it is; empty until it has answered."""
     serial: str = ""
@@ -76,4 +86,8 @@ class DeviceReport(Value):
     @property
     def works(self) -> bool:
         """True if a citizen can be served with it now."""
-        return self.status is DeviceStatus.ONLINE and self.paper not in (Paper.OUT, Paper.JAMMED)
+        return (
+            self.status is DeviceStatus.ONLINE
+            and self.paper not in (Paper.OUT, Paper.JAMMED)
+            and self.toner is not Toner.OUT
+        )

@@ -1,4 +1,4 @@
-"""Slips: what is printed, and what became of it."""
+"""Slips and pages: what is printed, and what became of it."""
 
 from __future__ import annotations
 
@@ -68,6 +68,22 @@ class PrintOutcome(Value):
 
     result: PrintResult
     reason: Reason | None = None
+
+
+class Sides(StrEnum):
+    """On which sides of a sheet, in IPP's words (RFC 8011, `sides`)."""
+
+    ONE = "one-sided"
+    LONG_EDGE = "two-sided-long-edge"
+    """As a book of upright pages."""
+    SHORT_EDGE = "two-sided-short-edge"
+
+
+class PageOutcome(PrintOutcome):
+    """What printing a document came to."""
+
+    impressions: Annotated[int, Field(ge=0)] | None = None
+    """Printed sides as the printer counted them; None where it does not count."""
 
 
 class PrintJobState(StrEnum):

@@ -45,6 +45,7 @@ DEBIAN = {
         *("libxcb-xfixes0", "libxcb-xkb1", "libxkbcommon-x11-0", "libxkbcommon0"),
         *("xserver-xorg-core", "xserver-xorg-video-dummy"),
     ),
+    "CUPS (Apache-2.0 with exceptions), a server of its own": ("cups-daemon", "cups-ipp-utils"),
     "Network UPS Tools (GPL-2.0 or later), a server of its own": ("nut-server",),
     "Chromium (BSD-3-Clause and others)": ("chromium",),
     "Git (GPL-2.0), ShellCheck (GPL-3.0 or later), systemd (LGPL-2.1 or later)": (

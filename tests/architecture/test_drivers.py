@@ -130,4 +130,6 @@ def test_a_citizen_is_told_of_every_fault(spec: DriverSpec, reason: Reason) -> N
         id="part", port=spec.port, driver=spec.key, status=status, reason=reason, action=action
     )
     assert words("zh_CN").has(for_citizens(report))
-    assert for_technicians(report) == f"advice.{reason}"
+    advice = for_technicians(report)
+    assert advice is not None
+    assert words("zh_CN").has(advice)

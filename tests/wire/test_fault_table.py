@@ -108,6 +108,13 @@ CASES: dict[str, tuple[Case, ...]] = {
         held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
         *(dropped(name) for name in ("drop", "cut", "garble", "noise")),
     ),
+    "ipp": (
+        *(wire(name) for name in ("paper_out", "paper_low", "jam", "cover_open")),
+        *(wire(name) for name in ("toner_low", "toner_out", "output_full", "overheated")),
+        *(wire(name) for name in ("unrecoverable", "paused", "full_up", "no_pdf")),
+        *(fault(name) for name in ("drop", "deaf", "half", "cut", "garble", "flood", "hang_up")),
+        POWER_CUT,
+    ),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -132,6 +139,7 @@ MORE: dict[str, dict[str, Any]] = {
     "serial_buttons": {"buttons": BYTES},
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
     "nut": {"answer_timeout_s": 0.5},
+    "ipp": {"answer_timeout_s": 0.5},
 }
 
 
@@ -149,6 +157,8 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         options += ["--link", link]
     elif key == "escpos":
         options += ["--port", "0", "--receipts", folder]
+    elif key == "ipp":
+        options += ["--folder", folder]
     if key == "nut":
         yield _driver(key, {"kind": "tcp", "port": (await _state(nut_twin))["port"]}), nut_twin
         return
@@ -156,7 +166,10 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         if "--link" in options:
             yield _driver(key, {"kind": "serial", "path": str(link)}), control
         else:
-            yield _driver(key, {"kind": "tcp", "port": (await _state(control))["port"]}), control
+            port = (await _state(control))["port"]
+            tcp = {"kind": "tcp", "port": port}
+            http = {"kind": "ipp", "uri": f"ipp://127.0.0.1:{port}/ipp/print"}
+            yield _driver(key, http if "ipp" in spec.transports else tcp), control
 
 
 def _driver(key: str, transport: dict[str, Any]) -> Driver:

@@ -1,0 +1,1 @@
+"""Drivers of the port `page_printer`, one family per file."""
