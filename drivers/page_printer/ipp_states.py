@@ -97,8 +97,8 @@ def printer_seen(
 ) -> PrinterSeen:
     """What the printer's attributes say; `ValueError` without a state.
 
-    An idle `queue` of CUPS repeats what its last job met, also a jam that was cleared long ago. Only
-    the next job finds out, so what would keep that one away is not believed.
+    An idle `queue` of CUPS repeats what its last job met, also a jam that was cleared long ago.
+    Only the next job finds out, so what would keep that one away is not believed.
     """
     state = _number(attributes, "printer-state")
     if state is None:
