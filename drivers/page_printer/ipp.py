@@ -365,9 +365,16 @@ class IppPrinter(Driver):
         return seen
 
     def _fault(self, fault: DeviceError) -> DeviceReport:
-        """Nobody knows how it is inside."""
-        self._update(paper=Paper.UNKNOWN, toner=Toner.UNKNOWN, media=Media.UNKNOWN)
-        return super()._fault(fault)
+        """Take a fault into the report; nobody knows how a printer that is lost is inside."""
+        status, action = status_of(fault.reason)
+        return self._update(
+            status=status,
+            reason=fault.reason,
+            action=action,
+            paper=Paper.UNKNOWN,
+            toner=Toner.UNKNOWN,
+            media=Media.UNKNOWN,
+        )
 
     def _take(self, fault: DeviceError) -> None:
         """Into the report, where it says something of the printer and not of this one job."""

@@ -10,7 +10,7 @@ Prints `ready PORT`; the printer is at `/ipp/print`. What was printed lands in F
     fault.set {fault: paper_out | paper_low | jam | cover_open | toner_low | toner_out
                | output_full | overheated | unrecoverable | paused | full_up | busy | no_pdf
                | abort | hold, at_side: 0}          at_side: in the next job, after so many sides
-    fault.set {fault: drop | cut | …, times, seconds}          the wire: drivers/sim/tcp_faults.py
+    fault.set {fault: drop | cut | …, times, seconds, after}   the wire: drivers/sim/tcp_faults.py
     fault.clear
     power.cut  power.on            a cut forgets every job, and the numbers begin anew
     pages.take                     the sheets in the output tray
@@ -318,8 +318,9 @@ async def _serve_http(
                     ("content-length", str(len(content))),
                 ]
                 answer = h11.Response(status_code=200 if found else 404, headers=headers)
-                for part in (answer, h11.Data(data=content), h11.EndOfMessage()):
-                    writer.write(line.send(part) or b"")
+                parts = (answer, h11.Data(data=content), h11.EndOfMessage())
+                # In one piece, so that a fault of the wire meets a whole answer.
+                writer.write(b"".join(line.send(part) or b"" for part in parts))
                 await writer.drain()
                 line.start_next_cycle()
             else:

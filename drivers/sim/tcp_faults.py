@@ -26,6 +26,8 @@ class _Fault:
     times: int
     """0: until cleared."""
     seconds: float
+    after: int
+    """So many answers pass before it strikes."""
 
 
 class FaultyWire:
@@ -61,11 +63,19 @@ class FaultyWire:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def set_fault(self, order: dict[str, Any]) -> None:
-        """`{fault, times: 1 (0: until cleared), seconds: 1}`; `ValueError` for an unknown one."""
+        """`{fault, times: 1 (0: until cleared), seconds: 1, after: 0}`.
+
+        `ValueError` for an unknown fault.
+        """
         name = str(order.get("fault"))
         if name not in FAULTS:
             raise ValueError(f"no such fault: {name}")
-        self._fault = _Fault(name, int(order.get("times", 1)), float(order.get("seconds", 1.0)))
+        self._fault = _Fault(
+            name,
+            times=int(order.get("times", 1)),
+            seconds=float(order.get("seconds", 1.0)),
+            after=int(order.get("after", 0)),
+        )
 
     def clear_fault(self) -> None:
         self._fault = None
@@ -73,6 +83,9 @@ class FaultyWire:
     def _next_fault(self) -> str:
         fault = self._fault
         if fault is None:
+            return ""
+        if fault.after:
+            fault.after -= 1
             return ""
         if fault.times:
             fault.times -= 1

@@ -168,21 +168,28 @@ async def test_a_job_given_up_while_the_printer_was_away_is_cancelled_when_it_is
         assert (await one.printer.probe()).works
 
 
-async def test_the_answer_to_a_document_gets_lost(tmp_path: Path) -> None:
-    """It was printed or it was not: never is it said to have failed for sure."""
+@pytest.mark.parametrize(
+    ("fault", "result", "state"),
+    [("", PrintResult.COMPLETED, "completed"), ("hold", PrintResult.NOT_STARTED, "canceled")],
+)
+async def test_when_the_answer_to_the_document_is_lost_the_job_says_what_became_of_it(
+    tmp_path: Path, fault: str, result: PrintResult, state: str
+) -> None:
     async with rig(tmp_path, job_timeout_s=0.5) as one:
-        await one.printer.probe()
-        await one.tell("fault.set", fault="hold")
-        job = asyncio.create_task(one.printer.print_pdf(TWO))
+        if fault:
+            await one.tell("fault.set", fault=fault)
+        # Get-Printer-Attributes and Create-Job are answered, Send-Document is not.
+        await one.tell("fault.set", fault="drop", after=2)
+        outcome = await one.printer.print_pdf(TWO)
+        assert outcome.result is result
+        assert outcome.reason == (None if result is PrintResult.COMPLETED else Reason.SILENT)
+        assert await one.jobs() == [state]
 
-        async def there() -> bool:
-            return bool(await one.jobs())
 
-        await until(there)
-        await one.tell("fault.set", fault="drop", times=1)
-        outcome = await job
-        assert outcome.result is PrintResult.NOT_STARTED
-        assert await one.jobs() == ["canceled"]
+async def test_one_lost_answer_about_a_job_changes_nothing(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.tell("fault.set", fault="drop", after=3)
+        assert (await one.printer.print_pdf(TWO)).result is PrintResult.COMPLETED
 
 
 async def test_a_sheet_in_the_tray_is_seen_until_it_is_taken(tmp_path: Path) -> None:
