@@ -19,7 +19,7 @@ HELP = "write the notices of third parties; --check compares"
 
 FILE = CHECKOUT / "THIRD_PARTY_NOTICES.md"
 LOCKS = CHECKOUT / "locks"
-ROLES = ("terminal", "agent", "central")
+ROLES = ("terminal", "agent", "central", "camera")
 _NAME_LIMIT = 70
 """A longer field is a licence's text, not its name."""
 
@@ -47,6 +47,13 @@ DEBIAN = {
     ),
     "CUPS (Apache-2.0 with exceptions), a server of its own": ("cups-daemon", "cups-ipp-utils"),
     "Network UPS Tools (GPL-2.0 or later), a server of its own": ("nut-server",),
+    "libusb, umockdev, PyGObject (LGPL-2.1 or later)": (
+        *("libusb-1.0-0", "umockdev", "gir1.2-umockdev-1.0", "python3-gi"),
+    ),
+    "PC/SC Lite (BSD-3-Clause)": ("libpcsclite1", "pcscd"),
+    "vsmartcard's virtual reader (GPL-3.0 or later), a driver of that service": (
+        "vsmartcard-vpcd",
+    ),
     "Chromium (BSD-3-Clause and others)": ("chromium",),
     "Git (GPL-2.0), ShellCheck (GPL-3.0 or later), systemd (LGPL-2.1 or later)": (
         *("git", "shellcheck", "systemd"),
