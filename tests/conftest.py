@@ -15,6 +15,9 @@ from hypothesis import settings
 
 pytest_plugins = ("tests.twins",)
 
+PRELOADED = os.environ.pop("LD_PRELOAD", "")
+"""`./hall test` starts pytest with umockdev's preload; nothing that it starts shall have it."""
+
 settings.register_profile("suite", derandomize=True)
 settings.register_profile("explore", max_examples=5_000, deadline=None)
 settings.load_profile("suite")
@@ -38,6 +41,13 @@ def _children() -> dict[int, str]:
             if command:  # a zombie that is about to be reaped has none
                 found[int(child)] = command.decode(errors="replace").strip()
     return found
+
+
+@pytest.fixture
+def emulated() -> None:
+    """For tests that look at emulated devices (drivers/sim/testbed.py)."""
+    if "libumockdev-preload" not in PRELOADED:
+        pytest.skip("needs umockdev's preload: run it by ./hall test")
 
 
 @pytest.fixture(autouse=True)
