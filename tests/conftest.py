@@ -43,6 +43,35 @@ def _children() -> dict[int, str]:
     return found
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For the contract suites: `./hall driver check KEY --device URL` (tests/contract/kit.py)."""
+    group = parser.getgroup("a device at an address")
+    group.addoption("--driver", help="key of the driver; without --device: its twins alone")
+    group.addoption("--device", help="where the device is")
+    group.addoption("--set", action="append", default=[], help="KEY=VALUE of its configuration")
+    group.addoption("--attended", action="store_true", help="somebody is at the device")
+    group.addoption("--twins", help="folder whose `drivers` the twins' processes are of")
+    group.addoption("--hands", help="a program that does what the person would")
+    group.addoption("--language", choices=("zh_CN", "en"), default="zh_CN")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What this process imports stays ours; what it starts finds the folder of `--twins` first."""
+    if twins := config.getoption("--twins"):
+        os.environ["PYTHONPATH"] = twins
+
+
+def _is_meant(item: pytest.Item, driver: str | None, device: str | None) -> bool:
+    """Without a device the parameter `device` of a bench is left out; with one, all others."""
+    spec = getattr(item, "callspec", None)
+    bench = str(spec.params.get("bench", "")) if spec is not None else ""
+    if device:
+        return bench == "device"
+    if driver:
+        return bench == driver or bench.startswith(f"{driver}-")
+    return bench != "device"
+
+
 @pytest.fixture
 def emulated() -> None:
     """For tests that look at emulated devices (drivers/sim/testbed.py)."""
@@ -50,20 +79,31 @@ def emulated() -> None:
         pytest.skip("needs umockdev's preload: run it by ./hall test")
 
 
+@pytest.fixture(scope="session")
+def shared_processes() -> set[int]:
+    """Processes that outlive the test which asked for them first."""
+    return set()
+
+
 @pytest.fixture(autouse=True)
-def no_process_left_behind() -> Iterator[None]:
+def no_process_left_behind(shared_processes: set[int]) -> Iterator[None]:
     """A test that leaves a process running fails and names it."""
     before = _children()
     yield
-    left = {pid: command for pid, command in _children().items() if pid not in before}
+    known = before.keys() | shared_processes
+    left = {pid: command for pid, command in _children().items() if pid not in known}
     assert not left, f"left running: {left}"
 
 
 TASKS_END_S = 2.0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that ends while a task of its own still runs fails and names the task."""
+    wanted = config.getoption("--driver"), config.getoption("--device")
+    left_out = [item for item in items if not _is_meant(item, *wanted)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = _leaving_no_task(item.obj)

@@ -26,11 +26,14 @@ def tell(control: Path, do: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def nut_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def nut_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
     """A real upsd with dummy-ups."""
     control = tmp_path_factory.mktemp("nut") / "control"
     command = [sys.executable, "-P", "-m", "drivers.sim.nut", "--control", str(control)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        shared_processes.add(process.pid)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ready")
         yield control

@@ -1,7 +1,9 @@
-"""Drivers: `driver list`, `driver check` a device of a machine's file, `driver sim` its twin.
+"""Drivers: `driver list`, `driver check` a device, `driver sim` its twin.
 
-`check` opens each peripheral of a device file, asks it how it is, and says so: exit 0 if every one
-works, 1 if one does not.
+`check FILE` opens each peripheral of a machine's file, asks it how it is, and says so.
+`check KEY --device URL` runs the suite of the driver's port on one device, with somebody at it
+(`--attended`) or without, and writes the report that a vendor can send; `--device sim` runs it on
+the driver's own twins. Exit 0 if every peripheral works, or all that was tried holds; 1 if not.
 """
 
 from __future__ import annotations
@@ -20,14 +22,33 @@ from hallkit.errors import ConfigError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.runtime.clock import SystemClock
+from launcher.conformance import SIMULATOR, check
+from launcher.device_url import entry_of
 
-HELP = "list drivers, check a machine's peripherals, start a simulator"
+HELP = "list drivers, check peripherals and a vendor's device, start a simulator"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("what", choices=("list", "check", "sim"))
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="check FILE · sim DRIVER [options]")
+    parser.add_argument(
+        "rest",
+        nargs=argparse.REMAINDER,
+        help="check FILE · check KEY --device URL|sim [--attended] [--set KEY=VALUE …] "
+        "[--report FILE] [--language en] · sim DRIVER [options]",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _conformance_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hall driver check KEY")
+    parser.add_argument("--device", required=True, help="serial:///dev/ttyUSB0, tcp://…, or sim")
+    parser.add_argument("--attended", action="store_true", help="somebody is at the device")
+    parser.add_argument("--hands", metavar="PROGRAM", help="does what the person would")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--report", type=Path, help="where the report goes, as .json and .md")
+    parser.add_argument("--language", choices=("zh_CN", "en"), default="zh_CN")
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,12 +63,17 @@ def run(args: argparse.Namespace) -> int:
             return 0
         case "check", [file]:
             return _check(Path(file), specs, as_json=as_json)
+        case "check", [key, *options] if key in specs:
+            return _conforms(specs[key], options, as_json=as_json)
         case "sim", [key, *options] if key in specs:
             sys.argv = [key, *options]
             runpy.run_module(specs[key].simulator, run_name="__main__", alter_sys=True)
             return 0
     known = ", ".join(specs)
-    print(f"hall driver: list · check FILE · sim DRIVER (of {known})", file=sys.stderr)
+    print(
+        f"hall driver: list · check FILE · check KEY --device URL · sim KEY (of {known})",
+        file=sys.stderr,
+    )
     return 2
 
 
@@ -68,6 +94,29 @@ def _list(spec: DriverSpec, *, as_json: bool) -> None:
         print(f"{spec.key:15} {spec.port:15} {wires:8} {spec.quality:7} {spec.family}")
         for rule, why in spec.unproven.items():
             print(f"    {rule}: {why}")
+
+
+def _conforms(spec: DriverSpec, options: list[str], *, as_json: bool) -> int:
+    args = _conformance_options().parse_args(options)
+    if args.device != SIMULATOR:
+        try:
+            entry = entry_of(spec, args.device, args.set)
+            parse_peripherals([entry], {spec.key: spec}, file="--device")
+        except ConfigError as mistake:
+            print(mistake, file=sys.stderr)
+            return 2
+    result = check(
+        spec,
+        args.device,
+        settings=args.set,
+        attended=args.attended,
+        hands=args.hands,
+        language=args.language,
+    )
+    if args.report is not None:
+        result.write(args.report)
+    print(json.dumps(result.facts(), ensure_ascii=False) if as_json else result.page())
+    return 1 if result.verdict == "does not conform" else 0
 
 
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:

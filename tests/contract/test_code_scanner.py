@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import qrcode
 
 from drivers.code_scanner.serial_scanner import SerialScanner, SerialScannerConfig
 from drivers.driver import status_of
@@ -20,6 +22,7 @@ from hallkit.model.device import DeviceStatus
 from hallkit.model.scanning import ScannedCode
 from hallkit.ports.code_scanner import CodeScanner
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import SIMULATED_PATIENCE_S, device
 from tests.fakes.code_scanner import FakeCodeScanner
 
 TEXTS = ["HK1.T.01J8ZC3Y6K", "https://hall.example/?a=1&b=2", "社会保障卡 什邡", "6901234567892"]
@@ -29,11 +32,12 @@ class Bench(ABC):
     """A scanner and the hand before it."""
 
     scanner: CodeScanner
+    patience_s = SIMULATED_PATIENCE_S
 
     async def next_code(self, text: str) -> ScannedCode:
         """Wait for a code, and hold one there as soon as somebody waits."""
         waiting = asyncio.create_task(self.scanner.next_code())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self.patience_s):
             await self.listens()
             await self.scan(text)
             return await waiting
@@ -48,6 +52,15 @@ class Bench(ABC):
     async def break_(self, reason: Reason) -> None: ...
     @abstractmethod
     async def mend(self) -> None: ...
+
+
+def as_code(text: str) -> str:
+    """A QR code of characters, to be held before a scanner on a screen or printed."""
+    code = qrcode.QRCode(border=2)
+    code.add_data(text)
+    drawn = io.StringIO()
+    code.print_ascii(out=drawn, invert=True)
+    return drawn.getvalue()
 
 
 class FakeBench(Bench):
@@ -93,8 +106,12 @@ class SerialBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["serial_scanner", "fake"])
+@pytest.fixture(params=["serial_scanner", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "scanner", shown={"scan": as_code}) as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

@@ -19,6 +19,7 @@ from hallkit.model.device import DeviceStatus, ErrorAction, Media
 from hallkit.model.identity import id_number_is_valid
 from hallkit.ports.id_card_reader import CardRead, CardUnreadable, IdCardReader, NoCard
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import device
 from tests.fakes.id_card_reader import FakeIdCardReader
 
 PERSONAL = ("张三", "11010519491231002X", "19491231", "1949, 12, 31", "方亭")
@@ -100,8 +101,12 @@ class SdtBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["sdt", "fake"])
+@pytest.fixture(params=["sdt", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "reader") as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

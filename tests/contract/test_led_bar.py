@@ -18,6 +18,7 @@ from hallkit.model.device import DeviceStatus
 from hallkit.model.signage import BarText
 from hallkit.ports.led_bar import LedBar
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import device
 from tests.fakes.led_bar import FakeLedBar
 
 CALL = BarText(text="请A001号到3号窗口")
@@ -91,8 +92,12 @@ class OnbonBench(Bench):
         await order(self.control, "time.pass", seconds=seconds)
 
 
-@pytest.fixture(params=["onbon", "fake"])
+@pytest.fixture(params=["onbon", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "bar", asked={"shown": str}) as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

@@ -17,6 +17,7 @@ from hallkit.model.device import DeviceStatus, Paper, Toner
 from hallkit.model.printing import PageOutcome, PrintResult, Sides
 from hallkit.ports.page_printer import PagePrinter
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import device
 from tests.fakes.page_printer import FakePagePrinter
 from tests.pdf import pages
 
@@ -58,6 +59,11 @@ class Bench(ABC):
     @abstractmethod
     async def printed(self) -> list[bytes]:
         """Whole documents on paper."""
+
+
+def documents(typed: str) -> list[bytes]:
+    """`2 3`: the document of two sides, then the one of three."""
+    return [pages(int(word)) for word in typed.split()]
 
 
 class FakeBench(Bench):
@@ -104,8 +110,12 @@ class IppBench(Bench):
         return [path.read_bytes() for path in sorted(self.folder.glob("*.pdf"))]
 
 
-@pytest.fixture(params=["ipp", "fake"])
+@pytest.fixture(params=["ipp", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "printer", asked={"printed": documents}) as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

@@ -20,6 +20,7 @@ from hallkit.model.device import DeviceStatus
 from hallkit.model.rating import RatingLevel
 from hallkit.ports.rating_buttons import RatingButtons
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import SIMULATED_PATIENCE_S, device
 from tests.fakes.rating_buttons import FakeRatingButtons
 
 SENT = {level: f"A5 0{number} 5A" for number, level in enumerate(RatingLevel, start=1)}
@@ -29,11 +30,12 @@ class Bench(ABC):
     """A box and the finger on it."""
 
     box: RatingButtons
+    patience_s = SIMULATED_PATIENCE_S
 
     async def next_rating(self, level: RatingLevel) -> RatingLevel:
         """Wait for a press, and press as soon as somebody waits."""
         waiting = asyncio.create_task(self.box.next_rating())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self.patience_s):
             await self.listens()
             await self.press(level)
             return await waiting
@@ -91,8 +93,12 @@ class SerialBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["serial_buttons", "fake"])
+@pytest.fixture(params=["serial_buttons", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "box") as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

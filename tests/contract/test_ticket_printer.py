@@ -19,6 +19,7 @@ from hallkit.model.device import DeviceStatus, Paper
 from hallkit.model.printing import PrintOutcome, PrintResult, Slip, TextLine
 from hallkit.ports.ticket_printer import TicketPrinter
 from hallkit.runtime.clock import SystemClock
+from tests.contract.kit import device
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
 SLIP = Slip(
@@ -57,6 +58,11 @@ class Bench(ABC):
     @abstractmethod
     async def slips(self) -> list[bool]:
         """Whole slips on paper: for each, whether it carries the mark."""
+
+
+def marks(typed: str) -> list[bool]:
+    """`0 1`: an unmarked slip, then a marked one."""
+    return [bool(["0", "1"].index(word)) for word in typed.split()]
 
 
 class FakeBench(Bench):
@@ -106,8 +112,12 @@ class EscPosBench(Bench):
         return ["补打" in text for text in texts if "第 11 行" in text]
 
 
-@pytest.fixture(params=["escpos", "escpos-serial", "fake"])
+@pytest.fixture(params=["escpos", "escpos-serial", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "device":
+        async with device(request, Bench, "printer", asked={"slips": marks}) as one:
+            yield one
+        return
     if request.param == "fake":
         yield FakeBench()
         return

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 say = words("zh_CN")
 
 SEED = 20_260_101
-SLICES = {"chaos": 0.15, "fuzz": 0.1, "load": 0.0, "soak": 0.05, "sync": 0.0}
+SLICES = {"chaos": 0.15, "fuzz": 0.1, "load": 0.0, "mutants": 0.0, "soak": 0.05, "sync": 0.0}
 """Minutes beside the start of the processes; a load and a sync have at least one round."""
 MACHINES = 20
 

@@ -1,0 +1,71 @@
+"""Twins that lie (tests/mutants.toml): whether the suite of the driver's port finds them out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.registry import DriverSpec, discover
+from launcher.commands.test import PRELOAD
+from launcher.installation import CHECKOUT
+
+FILE = CHECKOUT / "tests" / "mutants.toml"
+_TESTS_FAILED = 1
+"""Of pytest's exit codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change in a simulator's source."""
+
+    driver: str
+    lie: str
+    file: str
+    was: str
+    now: str
+
+    def lay(self, folder: Path) -> None:
+        """Copy our drivers to a folder, with the change. `ValueError` if it does not fit."""
+        shutil.copytree(
+            CHECKOUT / "drivers", folder / "drivers", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        path = folder / self.file
+        source = path.read_text(encoding="utf-8")
+        if source.count(self.was) != 1:
+            raise ValueError(f"{self.file}: {self.was!r} stands there {source.count(self.was)}×")
+        path.write_text(source.replace(self.was, self.now), encoding="utf-8")
+
+
+def mutants() -> tuple[Mutant, ...]:
+    """All of them, in the file's order."""
+    raw = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return tuple(Mutant(**one) for one in raw["mutant"])
+
+
+def told_apart(mutant: Mutant, folder: Path) -> bool:
+    """Run the suite of the driver's port against the mutant: True if a test failed.
+
+    Only the twins' processes are of the mutant; the driver and the suite are ours. `RuntimeError`
+    if the suite did not run at all.
+    """
+    mutant.lay(folder)
+    spec: DriverSpec = discover()[mutant.driver]
+    suite = CHECKOUT / "tests" / "contract" / f"test_{spec.port}.py"
+    options = ["--driver", spec.key, "--twins", str(folder), "-x", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", str(suite), *options],
+        cwd=CHECKOUT,
+        env=os.environ | {"PYTHONSAFEPATH": "1", "LD_PRELOAD": PRELOAD},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, _TESTS_FAILED):
+        raise RuntimeError(f"{mutant.driver}, {mutant.lie}: {done.stdout[-800:]}{done.stderr}")
+    return done.returncode == _TESTS_FAILED
