@@ -172,9 +172,13 @@ class _Job:
 class IppPrinter(Driver):
     """A printer, or a queue, at one URI. Requests take turns, and so do documents."""
 
-    def __init__(self, config: IppConfig, clock: Clock) -> None:
+    def __init__(
+        self, config: IppConfig, clock: Clock, *, http: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`http`: what carries requests in place of a connection."""
         super().__init__(config.id, port="page_printer", key=KEY, clock=clock)
         self._config = config
+        self._http = http
         self._client: httpx.AsyncClient | None = None
         self._turn = asyncio.Lock()
         self._printing = asyncio.Lock()
@@ -472,7 +476,8 @@ class IppPrinter(Driver):
 
     def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            verify=self._trust(),
+            transport=self._http,
+            verify=self._trust() if self._http is None else False,
             trust_env=False,
             timeout=None,  # noqa: S113  # `_exchange` has the deadline of the whole
             headers={"content-type": _MIME, "accept": _MIME, "accept-encoding": "identity"},

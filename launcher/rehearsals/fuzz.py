@@ -6,6 +6,10 @@ input that led to it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
+import sys
 import time
 from contextlib import AsyncExitStack
 from random import Random
@@ -22,6 +26,7 @@ from launcher.rehearsals.fuzz_devices import (
 )
 from launcher.rehearsals.fuzz_listeners import ButtonsDriver, ScannerDriver
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
+from launcher.rehearsals.fuzz_pages import IppDriver
 from launcher.rehearsals.record import Plan, Record
 
 HELP = "random bytes and broken messages for drivers, bus, centre, search, flow"
@@ -29,6 +34,10 @@ HELP = "random bytes and broken messages for drivers, bus, centre, search, flow"
 TURN_S = 0.25
 """How long one target is fuzzed before the next one has its turn."""
 CRASHES_KEPT = 10
+KEPT_PER_INPUT = 0.5
+"""Blocks of memory that an input may leave behind on average; a leak leaves one or more."""
+ENOUGH_INPUTS = 1_000
+"""With fewer, what is kept may be a cache that fills: then nothing is said about leaks."""
 
 
 class Target(Protocol):
@@ -51,6 +60,7 @@ async def run(plan: Plan, record: Record) -> None:
         "escpos driver": EscPosDriver(),
         "onbon driver": OnbonDriver(),
         "nut driver": NutDriver(),
+        "ipp driver": IppDriver(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
     }
@@ -69,10 +79,13 @@ async def run(plan: Plan, record: Record) -> None:
             "flow": Flow(items),
         }
         randoms = {name: plan.random(name) for name in targets}
-        end = time.monotonic() + plan.minutes * 60
+        end = time.monotonic() + plan.minutes * 40
         while time.monotonic() < end:
             for name, target in targets.items():
                 await _turn(name, target, randoms[name], record, is_hex=name in devices)
+        for name, target in devices.items():
+            seconds = plan.minutes * 20 / len(devices)
+            await _watch_memory(name, target, randoms[name], record, seconds)
     for name in targets:
         record.expect(
             f"{name}: every input ends in a value or a named fault",
@@ -96,3 +109,31 @@ async def _turn(name: str, target: Target, random: Random, record: Record, *, is
         if is_hex:
             record.counts[f"{name}: bytes"] += len(target.last_input) // 2
         record.counts[f"{name}: {outcome}"] += 1
+
+
+async def _watch_memory(
+    name: str, target: Target, random: Random, record: Record, seconds: float
+) -> None:
+    """What is kept of inputs in the second half; in the first one caches fill."""
+    blocks = inputs = 0
+    for _half in range(2):
+        inputs, end = 0, time.monotonic() + seconds / 2
+        await asyncio.sleep(0)  # the loop throws away timers that were cancelled
+        gc.collect()
+        blocks = sys.getallocatedblocks()
+        while time.monotonic() < end:
+            with contextlib.suppress(Exception):  # its turn counts crashes
+                await target.once(random)
+            inputs += 1
+        await asyncio.sleep(0)
+        gc.collect()
+        blocks = sys.getallocatedblocks() - blocks
+    record.counts[f"{name}: inputs watched"] = inputs
+    record.counts[f"{name}: blocks kept"] = blocks
+    if inputs >= ENOUGH_INPUTS:
+        record.expect(
+            f"{name}: nothing of an input is kept",
+            blocks <= KEPT_PER_INPUT * inputs,
+            inputs=inputs,
+            blocks=blocks,
+        )
