@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from operator import not_
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ("tests.twins",)
 
-PRELOADED = os.environ.pop("LD_PRELOAD", "")
-"""`./hall test` starts pytest with umockdev's preload; nothing that it starts shall have it."""
+PRELOADED = os.environ.get("LD_PRELOAD", "")
+"""`./hall test` starts pytest with umockdev's preload; nothing that tests start shall have it."""
+
+HALLS = ("integration", "journeys")
+"""Layers whose tests start several processes each, and so run one after the other."""
 
 settings.register_profile("suite", derandomize=True)
 settings.register_profile("explore", max_examples=5_000, deadline=None)
@@ -57,8 +63,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """What this process imports stays ours; what it starts finds the folder of `--twins` first."""
+    if not config.getoption("numprocesses", None):
+        os.environ.pop("LD_PRELOAD", None)  # a process of workers leaves it to them
     if twins := config.getoption("--twins"):
         os.environ["PYTHONPATH"] = twins
+
+
+class OneHallAtATime(LoadScopeScheduling):
+    """Of the workers one takes the layers of `HALLS`, the others share the rest, test by test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        layer = nodeid.removeprefix("tests/").partition("/")[0]
+        return "halls" if layer in HALLS else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHallAtATime:
+    return OneHallAtATime(config, log)
 
 
 def _is_meant(item: pytest.Item, driver: str | None, device: str | None) -> bool:
@@ -101,9 +121,9 @@ TASKS_END_S = 2.0
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test that ends while a task of its own still runs fails and names the task."""
     wanted = config.getoption("--driver"), config.getoption("--device")
-    left_out = [item for item in items if not _is_meant(item, *wanted)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    meant = [_is_meant(item, *wanted) for item in items]
+    config.hook.pytest_deselected(items=list(itertools.compress(items, map(not_, meant))))
+    items[:] = itertools.compress(items, meant)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = _leaving_no_task(item.obj)

@@ -37,6 +37,7 @@ CHILD = textwrap.dedent(
             hangs.touch()
             await asyncio.Event().wait()
         standby = await Standby.open()
+        print("listens", os.getpid(), flush=True)
         if not await standby.warm():
             return
         print("at_work", os.getpid(), flush=True)
@@ -242,7 +243,8 @@ async def keeper_process(
             while len(started) < 2 or not at_work:
                 said, *_, number = (await keeper.stdout.readline()).decode().split()
                 at_work = at_work or said == "at_work"
-                if said == "started":
+                # Before that it is not bound to its keeper yet.
+                if said == "listens":
                     started.append(int(number))
         yield keeper, started
     finally:
