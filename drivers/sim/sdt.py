@@ -1,8 +1,9 @@
 """A resident-card reader on a pty: speaks SDT, holds a card, misbehaves when told to.
 
-    python -m drivers.sim.sdt --link PATH --control SOCKET [--baud N]
+    python -m drivers.sim.sdt --link PATH --control SOCKET [--baud N] [--paced]
 
-`--link` becomes a symbolic link to the port. With `--baud` the reader only understands that rate.
+`--link` becomes a symbolic link to the port. With `--baud` the reader only understands that rate;
+with `--paced` bytes take the time that they take on a wire of that rate (else 115200), both ways.
 It shares no code with the driver, so that a mistake in one cannot hide in the other.
 
 Orders on the control socket (`drivers.sim.control`):
@@ -40,6 +41,9 @@ from drivers.sim.control import control_socket
 
 _START = b"\xaa\xaa\xaa\x96\x69"
 _PIECE_BYTES = 50
+_USUAL_BAUD = 115200
+_BITS_PER_BYTE = 10
+"""8N1: a start bit and a stop bit beside the eight."""
 _COMMANDS = {
     b"\x10\xff": "reset",
     b"\x11\xff": "status",
@@ -202,8 +206,10 @@ class Fault:
 class Simulator:
     """Reader, wire and faults."""
 
-    def __init__(self, link: Path, baud: int | None) -> None:
+    def __init__(self, link: Path, baud: int | None, *, paced: bool = False) -> None:
         self._link = link
+        self._byte_s = _BITS_PER_BYTE / (baud or _USUAL_BAUD) if paced else 0.0
+        self._wire_free_s = 0.0
         self._speed = getattr(termios, f"B{baud}") if baud else None
         self._reader = Reader()
         self._faults: list[Fault] = []
@@ -313,9 +319,11 @@ class Simulator:
 
     def _hear(self, master: int) -> None:
         try:
-            self._received += os.read(master, 4096)
+            heard = os.read(master, 4096)
         except OSError:
             return
+        self._received += heard
+        self._passes(len(heard))
         if self._speed is not None and termios.tcgetattr(master)[5] != self._speed:
             # Bytes at the wrong rate are no bytes.
             self._received.clear()
@@ -364,11 +372,24 @@ class Simulator:
 
     def _send(self, frame: bytes) -> None:
         """Write in pieces, as a UART delivers; what nobody takes is lost, as on a UART."""
-        if self._master is None:
-            return
-        with suppress(BlockingIOError):
-            for start in range(0, len(frame), _PIECE_BYTES):
-                os.write(self._master, frame[start : start + _PIECE_BYTES])
+        for start in range(0, len(frame), _PIECE_BYTES):
+            piece = frame[start : start + _PIECE_BYTES]
+            if self._byte_s:
+                arrives_s = self._passes(len(piece))
+                asyncio.get_running_loop().call_at(arrives_s, self._write, piece)
+            else:
+                self._write(piece)
+
+    def _write(self, piece: bytes) -> None:
+        if self._master is not None:
+            with suppress(BlockingIOError):
+                os.write(self._master, piece)
+
+    def _passes(self, count: int) -> float:
+        """When so many bytes more have passed over the wire."""
+        now_s = asyncio.get_running_loop().time()
+        self._wire_free_s = max(now_s, self._wire_free_s) + count * self._byte_s
+        return self._wire_free_s
 
 
 def _refusal(fault: Fault | None) -> bytes:
@@ -427,13 +448,13 @@ def _xor(body: bytes | bytearray) -> int:
     return result
 
 
-async def run(link: Path, control: Path, *, baud: int | None = None) -> None:
+async def run(link: Path, control: Path, *, baud: int | None = None, paced: bool = False) -> None:
     """Simulate until SIGTERM or SIGINT."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    simulator = Simulator(link, baud)
+    simulator = Simulator(link, baud, paced=paced)
     simulator.plug()
     try:
         async with control_socket(control, simulator.order):
@@ -448,8 +469,9 @@ def main() -> None:
     parser.add_argument("--link", type=Path, required=True, help="symbolic link to the port")
     parser.add_argument("--control", type=Path, required=True, help="socket that takes orders")
     parser.add_argument("--baud", type=int, choices=(115200, 57600, 38400, 19200, 9600))
+    parser.add_argument("--paced", action="store_true", help="bytes take their time")
     options = parser.parse_args()
-    asyncio.run(run(options.link, options.control, baud=options.baud))
+    asyncio.run(run(options.link, options.control, baud=options.baud, paced=options.paced))
 
 
 if __name__ == "__main__":
