@@ -19,7 +19,7 @@ HELP = "write the notices of third parties; --check compares"
 
 FILE = CHECKOUT / "THIRD_PARTY_NOTICES.md"
 LOCKS = CHECKOUT / "locks"
-ROLES = ("terminal", "agent", "central", "camera")
+ROLES = ("terminal", "agent", "central", "camera", "voice")
 _NAME_LIMIT = 70
 """A longer field is a licence's text, not its name."""
 
@@ -50,6 +50,8 @@ DEBIAN = {
     "libusb, umockdev, PyGObject (LGPL-2.1 or later)": (
         *("libusb-1.0-0", "umockdev", "gir1.2-umockdev-1.0", "python3-gi"),
     ),
+    "PortAudio (MIT), Speex DSP (BSD-3-Clause)": ("libportaudio2", "libspeexdsp1"),
+    "PulseAudio (LGPL-2.1 or later), a server of its own": ("pulseaudio", "pulseaudio-utils"),
     "PC/SC Lite (BSD-3-Clause)": ("libpcsclite1", "pcscd"),
     "vsmartcard's virtual reader (GPL-3.0 or later), a driver of that service": (
         "vsmartcard-vpcd",

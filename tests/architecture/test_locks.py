@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROLES = ("terminal", "agent", "central", "camera")
+ROLES = ("terminal", "agent", "central", "camera", "voice")
 _ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ \\;]+)(?P<marker>[^\\]*)")
 
 
