@@ -34,6 +34,7 @@ _REASON_OF_ERRNO = {
 }
 
 Opened = TypeVar("Opened")
+Found = TypeVar("Found")
 
 
 class DescriptorTransport(ABC, Generic[Opened]):
@@ -104,6 +105,18 @@ class DescriptorTransport(ABC, Generic[Opened]):
         closing = thread.submit(self._close_port, port)
         thread.shutdown(wait=False)
         await asyncio.wait({asyncio.wrap_future(closing)}, timeout=CLOSE_LIMIT_S)
+
+    async def _on_thread(self, ask: Callable[[], Found], *, timeout_s: float) -> Found:
+        """Ask the open port something that may block."""
+        if self._thread is None:
+            raise DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the port is not open")
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.wrap_future(self._thread.submit(ask))
+        except TimeoutError as exc:
+            raise DeviceTimeout(self._device_id, Reason.SILENT, "the port does not answer") from exc
+        except OSError as exc:
+            raise await self._lost(exc) from exc
 
     async def _received_so_far(self) -> list[bytes]:
         """What was received and not read, without waiting: read by read."""

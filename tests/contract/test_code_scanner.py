@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from drivers.code_scanner.serial_scanner import SerialScanner, SerialScannerConfig
+from drivers.code_scanner.wedge_scanner import WedgeScanner, WedgeScannerConfig
 from drivers.driver import status_of
 from drivers.sim.control import order
 from drivers.sim.process import simulator
+from drivers.transport.evdev import EvdevPort
 from drivers.transport.serial import SerialPort
 from hallkit.errors import DeviceError, Reason
 from hallkit.model.device import DeviceStatus
@@ -22,6 +24,7 @@ from hallkit.ports.code_scanner import CodeScanner
 from hallkit.runtime.clock import SystemClock
 from tests.fakes.code_scanner import FakeCodeScanner
 
+KEYBOARD = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
 TEXTS = ["HK1.T.01J8ZC3Y6K", "https://hall.example/?a=1&b=2", "社会保障卡 什邡", "6901234567892"]
 
 
@@ -69,9 +72,9 @@ class FakeBench(Bench):
         self.fake.mend()
 
 
-class SerialBench(Bench):
-    def __init__(self, scanner: SerialScanner, control: Path) -> None:
-        self.scanner: SerialScanner = scanner
+class TwinBench(Bench):
+    def __init__(self, scanner: SerialScanner | WedgeScanner, control: Path) -> None:
+        self.scanner: SerialScanner | WedgeScanner = scanner
         self.control = control
 
     async def listens(self) -> None:
@@ -80,7 +83,10 @@ class SerialBench(Bench):
             await asyncio.sleep(0)
 
     async def scan(self, text: str) -> None:
-        await order(self.control, "scan", text=text)
+        if isinstance(self.scanner, WedgeScanner):
+            await order(self.control, "type", text=text, beyond="alt_gbk")
+        else:
+            await order(self.control, "scan", text=text)
 
     async def break_(self, reason: Reason) -> None:
         if reason is Reason.OCCUPIED:
@@ -93,10 +99,24 @@ class SerialBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["serial_scanner", "fake"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+@pytest.fixture(params=["serial_scanner", "wedge_scanner", "fake"])
+async def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, evdev_process: Path | None
+) -> AsyncIterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
+        return
+    if request.param == "wedge_scanner":
+        control = request.getfixturevalue("evdev_twin")
+        wedge = WedgeScannerConfig(
+            id="scanner",
+            driver="wedge_scanner",
+            transport=EvdevPort(kind="evdev", path=KEYBOARD),
+            alt_codes="gbk",
+            gap_s=2.0,  # keys are told apart by the twin's clock, and that one is not hurried
+        )
+        async with WedgeScanner(wedge, SystemClock()) as typing:
+            yield TwinBench(typing, control)
         return
     link, control = tmp_path / "port", tmp_path / "control"
     async with simulator("drivers.sim.scanner", "--link", link, "--control", control):
@@ -106,7 +126,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             transport=SerialPort(kind="serial", path=str(link), baud=9600),
         )
         async with SerialScanner(config, SystemClock()) as scanner:
-            yield SerialBench(scanner, control)
+            yield TwinBench(scanner, control)
 
 
 async def test_a_new_scanner_is_starting_until_it_is_asked(bench: Bench) -> None:
