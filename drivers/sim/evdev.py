@@ -8,9 +8,9 @@ linux/input-event-codes.h:
 
     type {text, beyond: "alt_gbk" | "alt_unicode" | "ctrl_shift_u", end: true, apart_s: 0.002}
                                    `beyond` says how what is no ASCII is typed; `end` presses Enter
-    press {key, times: 1}   release {key}
-    hold {key, repeats: 5}         as a keyboard goes on by itself
+    press {key, times: 1}   hold {key}   repeat {key, times: 1}, as a keyboard does   release {key}
     switch {on}                    headphones plugged in or out
+    lose {on}                      the same, but the kernel lost the event and says so
     pause {seconds}                its events are so much later; nobody waits
     unplug   plug                  as another event node, with the same link under by-id
     fault.set {fault, times: 1 (0: until cleared)}    fault.clear    reset    state
@@ -82,7 +82,7 @@ def strokes(text: str, beyond: str) -> Iterator[list[Stroke]]:
         elif (plain := _SHIFTED.get(character, character.lower())) in _KEYS:
             yield [(_SHIFT, 1), *_tap(_KEYS[plain]), (_SHIFT, 0)]
         elif ord(character) < 0x20:
-            yield [(_CTRL, 1), *_tap(_KEYS[chr(ord(character) | 0x60)]), (_CTRL, 0)]
+            yield [(_CTRL, 1), *_tap(_KEYS[chr(ord(character) | 0x40).lower()]), (_CTRL, 0)]
         elif beyond == "ctrl_shift_u":
             digits = _taps(_KEYS[digit] for digit in f"u{ord(character):x}")
             yield [(_CTRL, 1), (_SHIFT, 1), *digits, (_SHIFT, 0), (_CTRL, 0)]
@@ -112,6 +112,12 @@ class Simulator:
         self._grabbed = False
         self._headphones = False
         self._typed = 0
+        self._at_once = {
+            "fault.clear": self._clear_fault,
+            "unplug": self.unplug,
+            "plug": self.plug,
+            "reset": self._reset,
+        }
 
     @property
     def _node(self) -> str:
@@ -164,18 +170,16 @@ class Simulator:
         match do:
             case "type":
                 await self._type(order)
-            case "press" | "hold" | "release" | "switch" | "pause":
-                await self._touch(do, order)
+            case "press" | "hold" | "repeat" | "release":
+                await self._finger(do, int(order["key"]), int(order.get("times", 1)))
+            case "switch" | "lose":
+                await self._jack(do, on=bool(order["on"]))
+            case "pause":
+                self._later(float(order["seconds"]))
             case "fault.set":
                 self._set_fault(order)
-            case "fault.clear":
-                self._fault = {}
-            case "unplug":
-                self.unplug()
-            case "plug":
-                self.plug()
-            case "reset":
-                self._reset()
+            case "fault.clear" | "unplug" | "plug" | "reset":
+                self._at_once[do]()
             case "state":
                 return {"state": self._state()}
             case _:
@@ -192,9 +196,12 @@ class Simulator:
             "typed": self._typed,
         }
 
-    def _reset(self) -> None:
+    def _clear_fault(self) -> None:
         self._fault = {}
-        self._headphones = self._overflowed = False
+
+    def _reset(self) -> None:
+        self._clear_fault()
+        self._headphones = self._overflowed = self._grabbed = False
         self.plug()
         with suppress(BlockingIOError):
             os.read(self._pipe, 1 << 16)
@@ -263,27 +270,27 @@ class Simulator:
                     await self._send((_REL, 8, -1), (_MSC, 3, place), (0x1E, 0x2FE, -7))
                 await self._send((_MSC, 4, 0x70000 + key), (_KEY, key, value))
 
-    async def _touch(self, do: str, order: dict[str, Any]) -> None:
-        key = int(order.get("key", 0))
+    async def _finger(self, do: str, key: int, times: int) -> None:
+        self._later(0.0)
         match do:
             case "press":
-                for _ in range(int(order.get("times", 1))):
+                for _ in range(times):
                     await self._send((_KEY, key, 1))
                     self._later(0.002)
                     await self._send((_KEY, key, 0))
             case "hold":
-                self._later(0.0)
                 await self._send((_KEY, key, 1))
-                for _ in range(int(order.get("repeats", 5))):
+            case "repeat":
+                for _ in range(times):
                     self._later(_REPEAT_S)
                     await self._send((_KEY, key, 2))
             case "release":
                 await self._send((_KEY, key, 0))
-            case "switch":
-                self._headphones = bool(order["on"])
-                await self._send((_SW, _HEADPHONES, int(self._headphones)))
-            case "pause":
-                self._later(float(order["seconds"]))
+
+    async def _jack(self, do: str, *, on: bool) -> None:
+        self._later(0.0)
+        self._headphones = on
+        await self._send((_SYN, 3, 0) if do == "lose" else (_SW, _HEADPHONES, int(on)))
 
     def _later(self, seconds: float) -> None:
         self._now_s = max(self._now_s, time.monotonic()) + seconds
