@@ -169,6 +169,7 @@ class EvdevTransport(DescriptorTransport[_Node]):
     def __init__(self, device_id: str, port: EvdevPort) -> None:
         super().__init__(device_id, "input")
         self._config = port
+        self._udev: pyudev.Context | None = None
 
     @property
     def name(self) -> str:
@@ -224,7 +225,10 @@ class EvdevTransport(DescriptorTransport[_Node]):
     def _path(self) -> str:
         if self._config.path is not None:
             return _behind_link(self._config.path)
-        found = sorted(_nodes_of(self._config))
+        if self._udev is None:
+            # Kept: looking for its library starts a program.
+            self._udev = pyudev.Context()
+        found = sorted(_nodes_of(self._udev, self._config))
         if not found:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return found[0][1]
@@ -261,10 +265,10 @@ def _behind_link(path: str) -> str:
     return target if re.fullmatch(r"/dev/input/event\d+", target) else path
 
 
-def _nodes_of(port: EvdevPort) -> Iterator[tuple[str, str]]:
+def _nodes_of(udev: pyudev.Context, port: EvdevPort) -> Iterator[tuple[str, str]]:
     """Place and node of each input device that is meant."""
     wanted = (f"{port.vendor:04x}", f"{port.product:04x}")
-    for node in pyudev.Context().list_devices(subsystem="input", sys_name="event*"):
+    for node in udev.list_devices(subsystem="input", sys_name="event*"):
         parent = node.find_parent("input")
         if parent is None or node.device_node is None:
             continue
