@@ -14,6 +14,7 @@ from drivers.code_scanner.serial_scanner import SerialScanner, SerialScannerConf
 from drivers.code_scanner.wedge_scanner import WedgeScanner, WedgeScannerConfig
 from drivers.driver import status_of
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK
 from drivers.sim.process import simulator
 from drivers.transport.evdev import EvdevPort
 from drivers.transport.serial import SerialPort
@@ -24,7 +25,6 @@ from hallkit.ports.code_scanner import CodeScanner
 from hallkit.runtime.clock import SystemClock
 from tests.fakes.code_scanner import FakeCodeScanner
 
-KEYBOARD = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
 TEXTS = ["HK1.T.01J8ZC3Y6K", "https://hall.example/?a=1&b=2", "社会保障卡 什邡", "6901234567892"]
 
 
@@ -111,7 +111,7 @@ async def bench(
         wedge = WedgeScannerConfig(
             id="scanner",
             driver="wedge_scanner",
-            transport=EvdevPort(kind="evdev", path=KEYBOARD),
+            transport=EvdevPort(kind="evdev", path=LINK),
             alt_codes="gbk",
             gap_s=2.0,  # keys are told apart by the twin's clock, and that one is not hurried
         )

@@ -13,6 +13,7 @@ import pytest
 from drivers.driver import status_of
 from drivers.key_panel.evdev_keys import USUAL, EvdevKeys, EvdevKeysConfig
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK
 from drivers.transport.evdev import EvdevPort
 from hallkit.errors import DeviceError, Reason
 from hallkit.model.device import DeviceStatus
@@ -21,7 +22,6 @@ from hallkit.ports.key_panel import KeyPanel
 from hallkit.runtime.clock import SystemClock
 from tests.fakes.key_panel import FakeKeyPanel
 
-KEYBOARD = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
 PRESSED = [action for action in PanelAction if not action.name.startswith("HEADPHONES")]
 
 
@@ -113,7 +113,7 @@ async def bench(request: pytest.FixtureRequest, evdev_process: Path | None) -> A
         yield FakeBench()
         return
     control = request.getfixturevalue("evdev_twin")
-    port = EvdevPort(kind="evdev", path=KEYBOARD)
+    port = EvdevPort(kind="evdev", path=LINK)
     # The bed's presses follow each other faster than a finger's.
     config = EvdevKeysConfig(id="panel", driver="evdev_keys", transport=port, bounce_s=0)
     async with EvdevKeys(config, SystemClock()) as panel:

@@ -12,13 +12,13 @@ import pytest
 
 from drivers.key_panel.evdev_keys import EvdevKeys, EvdevKeysConfig
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK
 from drivers.transport.evdev import EvdevPort
 from hallkit.model.key_panel import PanelAction
 from hallkit.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.wire
 
-LINK = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
 DOWN, ENTER, F1, F13, F14 = 108, 28, 59, 183, 184
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK, PRODUCT, VENDOR
 from drivers.transport.evdev import (
     EV_KEY,
     EVENT_BYTES,
@@ -26,8 +27,6 @@ from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 pytestmark = pytest.mark.wire
 
 PATIENCE_S = 9.0
-LINK = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
-VENDOR, PRODUCT = 0x1A2C, 0x0E24
 KEY_F = 33
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.code_scanner.wedge_scanner import WedgeScanner, WedgeScannerConfig
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK
 from drivers.transport.evdev import EvdevPort
 from hallkit.errors import Reason
 from hallkit.guide.codes import OurList, recognise
@@ -21,7 +22,6 @@ from hallkit.runtime.clock import SystemClock
 
 pytestmark = pytest.mark.wire
 
-LINK = "/dev/input/by-id/usb-Hall_Twin-event-kbd"
 GAP_S = 2.0
 """By the twin's clock, which it moves on by itself; no test waits for it."""
 
