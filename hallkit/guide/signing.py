@@ -24,7 +24,7 @@ LEAST_SPREAD_MM = 5.0
 """In both directions, or it is a dash or a dot."""
 LEAST_MS = 250
 """Nobody writes a name faster; a sleeve that brushes over is."""
-_INK_MM = 0.7
+_INK_MM = 1.2
 _DOWN, _UP = 1, 0
 
 
