@@ -158,10 +158,12 @@ class Keyboard:
         character = _TYPED.get(code, ("", ""))[0]
         if character in (" ", "\r"):
             return self._end_of_hex()
-        if not character or character not in "0123456789abcdef":
+        digits = (self._hex or "") + character
+        if not character or character not in "0123456789abcdef" or len(digits) > _MOST_DIGITS:
+            self._hex = None
             return None
-        self._hex = (self._hex or "") + character
-        return "" if len(self._hex) <= _MOST_DIGITS else None
+        self._hex = digits
+        return ""
 
     def _end_of_hex(self) -> str | None:
         digits, self._hex = self._hex, None

@@ -221,6 +221,14 @@ def test_a_suffix_of_two_and_a_line_feed_behind_it() -> None:
     assert wire.presses(tap(15, ENTER)) == ["A\r07"]
 
 
+def test_a_number_that_is_none_spoils_its_code_up_to_its_end() -> None:
+    wire = Wire()
+    begun = down(CTRL, SHIFT) + tap(U) + up(SHIFT, CTRL)
+    assert wire.presses(begun + tap(2, 17, ENTER)) == [], "1w is no hexadecimal"
+    assert wire.types("A008") == ["A008"]
+    assert wire.counts("damaged", "cut") == [1, 0]
+
+
 def test_an_unknown_key_spoils_its_code_only() -> None:
     wire = Wire()
     assert wire.presses(tap(F5)) + wire.types("A007") == []
