@@ -57,8 +57,7 @@ class Listener(Driver, Generic[Said]):
         async with self._waiting:
             try:
                 await self._open()
-                self._counts["unasked_bytes"] += await self._wire.drain_input()
-                self._held.clear()
+                await self._throw_away()
                 return await self._listen()
             except DeviceError as fault:
                 await self._drop()
@@ -73,18 +72,34 @@ class Listener(Driver, Generic[Said]):
         while True:
             if (said := self._take()) is not None:
                 return said
-            timeout_s = self._gap_s if self._held else _LISTEN_S
             try:
-                self._held += await self._wire.read(timeout_s=timeout_s)
+                await self._hear(timeout_s=self._gap_s if self._has_part else _LISTEN_S)
             except DeviceTimeout:
-                self._counts["cut"] += bool(self._held)
-                self._held.clear()
+                self._counts["cut"] += self._has_part
+                self._forget()
+
+    async def _hear(self, *, timeout_s: float) -> None:
+        """Wait for what it says, and keep that for `_take`."""
+        self._held += await self._wire.read(timeout_s=timeout_s)
+
+    async def _throw_away(self) -> None:
+        """What was said until now nobody waited for. It also finds a port that is gone."""
+        self._counts["unasked_bytes"] += await self._wire.drain_input()
+        self._forget()
+
+    @property
+    def _has_part(self) -> bool:
+        """Something was received that is not whole yet."""
+        return bool(self._held)
+
+    def _forget(self) -> None:
+        """Its rest does not come."""
+        self._held.clear()
 
     async def _look(self) -> DeviceReport:
         await self._open()
         if not self._waiting.locked():
-            # It also finds a port that is gone.
-            self._counts["unasked_bytes"] += await self._wire.drain_input()
+            await self._throw_away()
         return self._works()
 
     async def _open(self) -> None:
@@ -99,4 +114,4 @@ class Listener(Driver, Generic[Said]):
 
     async def _drop(self) -> None:
         await self._wire.close()
-        self._held.clear()
+        self._forget()

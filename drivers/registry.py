@@ -26,6 +26,7 @@ from hallkit.runtime.config import MISSING, hint, problems_of
 PORT_FOLDERS = (
     "code_scanner",
     "id_card_reader",
+    "key_panel",
     "led_bar",
     "page_printer",
     "rating_buttons",
@@ -33,7 +34,7 @@ PORT_FOLDERS = (
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["ipp", "serial", "tcp"]
+Transport = Literal["evdev", "ipp", "serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):

@@ -1,6 +1,7 @@
 """Twins that take seconds to start: one process for all tests that use it, set right before each.
 
 def test_…(nut_twin: Path): …     the path of its control socket (drivers/sim/control.py)
+    def test_…(evdev_twin: Path): …   the same; the test sees the twin's device, or is skipped
 """
 
 from __future__ import annotations
@@ -10,28 +11,32 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drivers.sim.testbed import VARIABLE
 
-def tell(control: Path, do: str) -> None:
+PRELOAD = "libumockdev-preload"
+
+
+def tell(control: Path, do: str) -> dict[str, Any]:
     """Send one order and wait for its answer; `AssertionError` if it says no."""
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(control))
         line.sendall(json.dumps({"do": do}).encode() + b"\n")
         with line.makefile() as answers:
-            answer = json.loads(answers.readline())
+            answer: dict[str, Any] = json.loads(answers.readline())
     assert answer["ok"], f"{do}: {answer}"
+    return answer
 
 
-@pytest.fixture(scope="session")
-def nut_process(
-    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
-) -> Iterator[Path]:
-    """A real upsd with dummy-ups."""
-    control = tmp_path_factory.mktemp("nut") / "control"
-    command = [sys.executable, "-P", "-m", "drivers.sim.nut", "--control", str(control)]
+@contextmanager
+def running(module: str, control: Path, shared_processes: set[int]) -> Iterator[Path]:
+    """The control socket of a twin that many tests use, one after the other."""
+    command = [sys.executable, "-P", "-m", module, "--control", str(control)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         shared_processes.add(process.pid)
         assert process.stdout is not None
@@ -40,9 +45,44 @@ def nut_process(
         process.terminate()
 
 
+@pytest.fixture(scope="session")
+def nut_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """A real upsd with dummy-ups."""
+    socket_path = tmp_path_factory.mktemp("nut") / "control"
+    with running("drivers.sim.nut", socket_path, shared_processes) as control:
+        yield control
+
+
 @pytest.fixture
 def nut_twin(nut_process: Path) -> Path:
     """The same, plugged in and on the mains."""
     for do in ("fault.clear", "plug", "cable.plug", "power.back"):
         tell(nut_process, do)
     return nut_process
+
+
+@pytest.fixture(scope="session")
+def evdev_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path | None]:
+    """A keyboard on umockdev's bed; None where this process could not see it."""
+    if PRELOAD not in Path("/proc/self/maps").read_text(encoding="utf-8"):
+        yield None
+        return
+    socket_path = tmp_path_factory.mktemp("evdev") / "control"
+    with running("drivers.sim.evdev", socket_path, shared_processes) as control:
+        yield control
+
+
+@pytest.fixture
+def evdev_twin(emulated: None, evdev_process: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, plugged in and without a fault.
+
+    A test that asks for it late names `evdev_process` too, so that it is older than the test.
+    """
+    assert evdev_process is not None
+    tell(evdev_process, "reset")
+    monkeypatch.setenv(VARIABLE, tell(evdev_process, "state")["state"]["root"])
+    return evdev_process

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from drivers.code_scanner.code_text import ScannerConfig, code_of
 from drivers.listener import Listener
-from drivers.registry import DriverSpec, PeripheralConfig
+from drivers.registry import DriverSpec
 from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.transport import Transport
 from hallkit.model.scanning import LONGEST, ScannedCode
@@ -22,24 +23,13 @@ KEY = "serial_scanner"
 _LONGEST_BYTES = 4 * LONGEST
 
 
-class SerialScannerConfig(PeripheralConfig):
+class SerialScannerConfig(ScannerConfig):
     """`[[peripherals]]` entry of a scanner on a serial port or a USB virtual one."""
 
     driver: Literal["serial_scanner"]
     transport: SerialPort
-    prefix: Annotated[str, Field(max_length=16)] = ""
-    suffix: Annotated[str, Field(min_length=1, max_length=16)] = "\r"
-    """What ends a code: as set in the scanner. `\\n` behind it is passed over."""
     gap_s: Annotated[float, Field(gt=0, le=10)] = 0.3
     """A code whose rest does not come within this time was cut."""
-    open_timeout_s: Annotated[float, Field(gt=0, le=30)] = 1.0
-
-    @field_validator("prefix", "suffix")
-    @classmethod
-    def _is_ascii(cls, text: str) -> str:
-        if not text.isascii():
-            raise ValueError("ASCII characters only")
-        return text
 
 
 class SerialScanner(Listener[ScannedCode]):
@@ -91,21 +81,16 @@ class SerialScanner(Listener[ScannedCode]):
         if not raw.startswith(self._prefix):
             return None
         text = _text(raw[len(self._prefix) :])
-        return ScannedCode(text=text) if text and len(text) <= LONGEST else None
+        return code_of(text) if text is not None else None
 
 
 def _text(raw: bytes) -> str | None:
-    """UTF-8, else GB 18030, as Chinese codes are made; None for neither or with control characters.
-
-    GS (1D) stays: it parts the fields of GS1 codes.
-    """
+    """UTF-8, else GB 18030, as Chinese codes are made; None for neither."""
     for charset in ("utf-8", "gb18030"):
         try:
-            text = raw.decode(charset)
+            return raw.decode(charset)
         except UnicodeDecodeError:
             continue
-        plain = text.replace("\x1d", "").replace("\t", "").replace("\n", "").replace("\r", "")
-        return text if plain.isprintable() else None
     return None
 
 

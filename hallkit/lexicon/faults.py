@@ -17,6 +17,7 @@ AS_USUAL = "machine.as_usual"
 _DOWN: Mapping[str, str] = {
     "code_scanner": "machine.scanner_down",
     "id_card_reader": "machine.reader_down",
+    "key_panel": "machine.keys_down",
     "led_bar": "machine.bar_down",
     "page_printer": "machine.pages_down",
     "rating_buttons": "machine.rating_down",

@@ -24,7 +24,12 @@ from launcher.rehearsals.fuzz_devices import (
     SdtDriver,
     SdtFrames,
 )
-from launcher.rehearsals.fuzz_listeners import ButtonsDriver, ScannerDriver
+from launcher.rehearsals.fuzz_listeners import (
+    ButtonsDriver,
+    KeysDriver,
+    ScannerDriver,
+    WedgeDriver,
+)
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
 from launcher.rehearsals.fuzz_pages import IppDriver
 from launcher.rehearsals.record import Plan, Record
@@ -63,6 +68,8 @@ async def run(plan: Plan, record: Record) -> None:
         "ipp driver": IppDriver(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
+        "wedge_scanner driver": WedgeDriver(),
+        "evdev_keys driver": KeysDriver(),
     }
     async with AsyncExitStack() as stack:
         items = load_items()

@@ -166,10 +166,10 @@ def _by_hand(
 
 
 def _does(hands: Hands, name: str, show: Show | None) -> Callable[..., Awaitable[None]]:
-    async def method(_self: object, *arguments: Any) -> None:
+    async def method(_self: object, *arguments: Any, **named: Any) -> None:
         if show is not None:
             _print(show(*arguments))
-        await hands.do(name, *arguments)
+        await hands.do(name, *arguments, *named.values())
 
     return method
 

@@ -13,9 +13,12 @@ import pytest
 import qrcode
 
 from drivers.code_scanner.serial_scanner import SerialScanner, SerialScannerConfig
+from drivers.code_scanner.wedge_scanner import WedgeScanner, WedgeScannerConfig
 from drivers.driver import status_of
 from drivers.sim.control import order
+from drivers.sim.evdev import LINK
 from drivers.sim.process import simulator
+from drivers.transport.evdev import EvdevPort
 from drivers.transport.serial import SerialPort
 from hallkit.errors import DeviceError, Reason
 from hallkit.model.device import DeviceStatus
@@ -82,9 +85,9 @@ class FakeBench(Bench):
         self.fake.mend()
 
 
-class SerialBench(Bench):
-    def __init__(self, scanner: SerialScanner, control: Path) -> None:
-        self.scanner: SerialScanner = scanner
+class TwinBench(Bench):
+    def __init__(self, scanner: SerialScanner | WedgeScanner, control: Path) -> None:
+        self.scanner: SerialScanner | WedgeScanner = scanner
         self.control = control
 
     async def listens(self) -> None:
@@ -93,7 +96,10 @@ class SerialBench(Bench):
             await asyncio.sleep(0)
 
     async def scan(self, text: str) -> None:
-        await order(self.control, "scan", text=text)
+        if isinstance(self.scanner, WedgeScanner):
+            await order(self.control, "type", text=text, beyond="alt_gbk")
+        else:
+            await order(self.control, "scan", text=text)
 
     async def break_(self, reason: Reason) -> None:
         if reason is Reason.OCCUPIED:
@@ -106,7 +112,7 @@ class SerialBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["serial_scanner", "fake", "device"])
+@pytest.fixture(params=["serial_scanner", "wedge_scanner", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "device":
         async with device(request, Bench, "scanner", shown={"scan": as_code}) as one:
@@ -114,6 +120,18 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     if request.param == "fake":
         yield FakeBench()
+        return
+    if request.param == "wedge_scanner":
+        control = request.getfixturevalue("evdev_twin")
+        wedge = WedgeScannerConfig(
+            id="scanner",
+            driver="wedge_scanner",
+            transport=EvdevPort(kind="evdev", path=LINK),
+            alt_codes="gbk",
+            gap_s=2.0,  # keys are told apart by the twin's clock, and that one is not hurried
+        )
+        async with WedgeScanner(wedge, SystemClock()) as typing:
+            yield TwinBench(typing, control)
         return
     link, control = tmp_path / "port", tmp_path / "control"
     async with simulator("drivers.sim.scanner", "--link", link, "--control", control):
@@ -123,7 +141,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             transport=SerialPort(kind="serial", path=str(link), baud=9600),
         )
         async with SerialScanner(config, SystemClock()) as scanner:
-            yield SerialBench(scanner, control)
+            yield TwinBench(scanner, control)
 
 
 async def test_a_new_scanner_is_starting_until_it_is_asked(bench: Bench) -> None:

@@ -71,6 +71,17 @@ def dropped(name: str) -> Case:
     return Case(name, ({"do": "fault.set", "fault": name}, scan), passes=True)
 
 
+def not_typed(name: str) -> Case:
+    typing = {"do": "type", "text": "6901234"}
+    return Case(name, ({"do": "fault.set", "fault": name}, typing), passes=True)
+
+
+ON_THE_BED = (
+    # The node comes back as another one, and who opens it meets the fault.
+    held_by_another({"do": "fault.set", "fault": "busy"}),
+    Case("denied", ({"do": "fault.set", "fault": "denied"},), ends_as=Reason.REFUSED),
+    *(not_typed(name) for name in ("drop", "cut", "garble", "dropped", "noise")),
+)
 UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
 POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
 MAINS = ({"do": "power.back"},)
@@ -103,6 +114,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
         *(dropped(name) for name in ("drop", "cut", "garble", "noise")),
     ),
+    "wedge_scanner": (UNPLUGGED, *ON_THE_BED),
+    "evdev_keys": (UNPLUGGED, *ON_THE_BED),
     "serial_buttons": (
         UNPLUGGED,
         held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
@@ -143,13 +156,17 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 
+SHARED = {"nut": "nut_twin", "wedge_scanner": "evdev_twin", "evdev_keys": "evdev_twin"}
+"""Fixtures of twins that run already (tests/twins.py)."""
+
+
 def test_every_driver_is_in_the_table() -> None:
     assert CASES.keys() == discover().keys()
 
 
 @asynccontextmanager
-async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[Driver, Path]]:
-    """The driver of a key, and the control socket of its twin."""
+async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[tuple[Driver, Path]]:
+    """The driver of a key, and the control socket of its twin: `shared`, or one of its own."""
     spec = discover()[key]
     control, link = folder / "control", folder / "port"
     options: list[str | Path] = ["--control", control]
@@ -159,8 +176,11 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         options += ["--port", "0", "--receipts", folder]
     elif key == "ipp":
         options += ["--folder", folder]
-    if key == "nut":
-        yield _driver(key, {"kind": "tcp", "port": (await _state(nut_twin))["port"]}), nut_twin
+    if shared is not None:
+        state = await _state(shared)
+        tcp = {"kind": "tcp", "port": state.get("port")}
+        evdev = {"kind": "evdev", "path": state.get("link")}
+        yield _driver(key, evdev if "evdev" in spec.transports else tcp), shared
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
@@ -194,9 +214,12 @@ async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(CASES))
-async def test_each_fault_has_a_state_and_words(key: str, tmp_path: Path, nut_twin: Path) -> None:
+async def test_each_fault_has_a_state_and_words(
+    key: str, tmp_path: Path, request: pytest.FixtureRequest, nut_process: Path, evdev_process: Path
+) -> None:
     rows: list[tuple[str, ...]] = []
-    async with opened(key, tmp_path, nut_twin) as (driver, control), driver:
+    shared = request.getfixturevalue(SHARED[key]) if key in SHARED else None
+    async with opened(key, tmp_path, shared) as (driver, control), driver:
 
         async def fine() -> bool:
             report = await driver.probe()

@@ -1,0 +1,1 @@
+"""Drivers of the port `key_panel`, one family per file."""
