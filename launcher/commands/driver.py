@@ -11,15 +11,15 @@ import asyncio
 import json
 import runpy
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from drivers.registry import DriverSpec, discover, parse_peripherals
+from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
 from hallkit.errors import ConfigError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.config import Stack, read
 
 HELP = "list drivers, check a machine's peripherals, start a simulator"
 
@@ -70,13 +70,20 @@ def _list(spec: DriverSpec, *, as_json: bool) -> None:
             print(f"    {rule}: {why}")
 
 
+def _peripherals(
+    stack: Stack, specs: Mapping[str, DriverSpec]
+) -> list[tuple[DriverSpec, PeripheralConfig]]:
+    if stack.problems:
+        raise ConfigError(stack.problems)
+    try:
+        return parse_peripherals(stack.values.get("peripherals", []), specs, file="")
+    except ConfigError as fault:
+        raise ConfigError([stack.located(one) for one in fault.problems]) from None
+
+
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("peripherals", [])
-        peripherals = parse_peripherals(entries, specs, file=file.name)
-    except (OSError, tomllib.TOMLDecodeError) as mistake:
-        print(f"hall driver: {file}: {mistake}", file=sys.stderr)
-        return 2
+        peripherals = _peripherals(read([file]), specs)
     except ConfigError as mistake:
         print(mistake, file=sys.stderr)
         return 2
