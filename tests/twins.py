@@ -5,6 +5,7 @@ def test_…(nut_twin: Path): …     the path of its control socket (drivers/si
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -35,6 +36,34 @@ def nut_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert process.stdout.readline().startswith("ready")
         yield control
         process.terminate()
+
+
+@pytest.fixture(scope="session")
+def modbus_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """Modbus units on a pty, whose link `port` stands beside the socket, and over TCP."""
+    controls: dict[str, Path] = {}
+    with contextlib.ExitStack() as stack:
+        for wire in ("serial", "tcp"):
+            folder = tmp_path_factory.mktemp(f"modbus-{wire}")
+            control = controls[wire] = folder / "control"
+            link = ["--link", str(folder / "port")] if wire == "serial" else []
+            command = [sys.executable, "-P", "-m", "drivers.sim.modbus", "--control", str(control)]
+            process = stack.enter_context(
+                subprocess.Popen([*command, *link], stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("ready")
+        yield controls
+
+
+@pytest.fixture
+def modbus_twins(modbus_processes: dict[str, Path]) -> dict[str, Path]:
+    """The same, plugged in and as new."""
+    for control in modbus_processes.values():
+        for do in ("fault.clear", "plug", "reset"):
+            tell(control, do)
+    return modbus_processes
 
 
 @pytest.fixture
