@@ -379,13 +379,15 @@ class ModbusAuxiliaries(Driver):
     async def _ask_all(self, *, patient: bool) -> None:
         """Hear every unit; the fault of the first where none answers.
 
-        Without patience those that were silent are left alone for a while: each costs its deadline.
+        Without patience those that were silent are left alone for a while, beside others that are
+        not: each costs its deadline.
         """
         try:
             await self._bus.open()
         except DeviceError as fault:
             self._lose(fault)
             raise
+        patient = patient or all(unit.fault for unit in self._units)
         for unit in self._units:
             now_s = self._clock.mono_s()
             if not patient and unit.fault and now_s < unit.asked_s + _SILENT_LEFT_S:

@@ -28,18 +28,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import struct
 import time
-import tty
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from drivers.sim.control import control_socket
+from drivers.sim.pty_port import PtyPort
 
 _FAULTS = frozenset(
     {
@@ -337,54 +336,41 @@ class PtyEnd:
 
     def __init__(self, line: Line, link: Path) -> None:
         self._line = line
-        self._link = link
-        self._ends: tuple[int, int] | None = None
+        self._port = PtyPort(link)
         self._serving: asyncio.Task[None] | None = None
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def plug(self, *, held_by_another: bool = False) -> None:
-        if self._ends is not None:
+        if self._port.near is not None:
             return
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        if held_by_another:
-            fcntl.flock(slave, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fresh = self._link.with_name(f".{self._link.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(slave))
-        fresh.replace(self._link)
-        self._ends = master, slave
+        near = self._port.plug(held_by_another=held_by_another)
         self._came = asyncio.Queue()
-        asyncio.get_running_loop().add_reader(master, self._take, master)
+        asyncio.get_running_loop().add_reader(near, self._take)
         self._serving = asyncio.create_task(
             self._line.serve(self._came.get, self._write, lambda: None)
         )
 
     async def unplug(self) -> None:
-        ends, self._ends = self._ends, None
-        if ends is None or self._serving is None:
+        if self._port.near is None or self._serving is None:
             return
-        asyncio.get_running_loop().remove_reader(ends[0])
-        self._link.unlink(missing_ok=True)
-        for end in reversed(ends):
-            os.close(end)
+        asyncio.get_running_loop().remove_reader(self._port.near)
+        self._port.unplug()
         self._serving.cancel()
         await asyncio.gather(self._serving, return_exceptions=True)
 
     def release(self) -> None:
         """Whoever held it lets go."""
-        if self._ends is not None:
-            fcntl.flock(self._ends[1], fcntl.LOCK_UN)
+        self._port.release()
 
-    def _take(self, master: int) -> None:
-        with contextlib.suppress(OSError):
-            self._came.put_nowait(os.read(master, 4096))
+    def _take(self) -> None:
+        if (near := self._port.near) is not None:
+            with contextlib.suppress(OSError):
+                self._came.put_nowait(os.read(near, 4096))
 
     async def _write(self, data: bytes) -> None:
-        if self._ends is not None:
-            loop = asyncio.get_running_loop()
+        if (near := self._port.near) is not None:
             with contextlib.suppress(OSError):
-                await loop.run_in_executor(None, os.write, self._ends[0], data)
+                await asyncio.get_running_loop().run_in_executor(None, os.write, near, data)
 
 
 class TcpEnd:

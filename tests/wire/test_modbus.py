@@ -20,7 +20,7 @@ from drivers.driver import status_of
 from drivers.sim.control import order
 from hallkit.errors import DeviceError, DeviceUnavailable, Reason
 from hallkit.model.auxiliaries import ContactState
-from hallkit.model.device import DeviceStatus
+from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.runtime.clock import Clock, SystemClock
 from tests.fakes.clock import FakeClock
 
@@ -55,6 +55,13 @@ class Rig:
 
     async def tell(self, do: str, **arguments: Any) -> dict[str, Any]:
         return await order(self.control, do, **arguments)
+
+    async def reports(self, reason: Reason | None) -> DeviceReport:
+        """The report once it says so."""
+        async with asyncio.timeout(LONG_S):
+            while (report := await self.driver.probe()).reason is not reason:
+                pass
+        return report
 
     async def outputs(self, unit: int = 1) -> list[int]:
         found: list[int] = (await self.tell("state"))["state"]["units"][str(unit)]["outputs"]
@@ -120,19 +127,16 @@ FAULTS = [
 async def test_each_fault_of_the_wire_is_named_and_heals(
     control: Path, fault: str, reason: Reason
 ) -> None:
-    async with rig(control) as one:
-        assert (await one.driver.probe()).reason is None
-        await one.tell("fault.set", fault=fault, times=0, seconds=0.3)
-        report = await one.driver.probe()
-        assert (report.works, report.reason) == (False, reason)
+    async with rig(control, answer_timeout_s=0.15, late_s=0.15) as one:
+        await one.reports(None)
+        await one.tell("fault.set", fault=fault, times=0, seconds=0.25)
+        report = await one.reports(reason)
+        assert not report.works
         assert (report.status, report.action) == status_of(reason)
-        with pytest.raises(DeviceError) as raised:
+        with pytest.raises(DeviceError):
             await one.driver.read()
-        assert raised.value.reason is reason
         await one.tell("fault.clear")
-        async with asyncio.timeout(LONG_S):
-            while (await one.driver.probe()).reason is not None:
-                pass
+        await one.reports(None)
         assert (await one.driver.read()).contacts["cabinet-door"].state is ContactState.CLOSED
 
 
@@ -222,6 +226,19 @@ async def test_smoke_is_heard_beside_silent_units(control: Path) -> None:
         assert one.driver.diagnostics()["alarm smoke"] == "smoke"
 
 
+async def test_who_waits_anew_finds_what_was_lost_and_is_back(control: Path) -> None:
+    async with rig(control) as one:
+        last = await one.driver.read()
+        await one.tell("power.cut", unit=1)
+        with pytest.raises(DeviceError):
+            await one.driver.changed(last)
+        await one.tell("power.on", unit=1)
+        await one.tell("input", unit=1, address=1, on=True)
+        async with asyncio.timeout(LONG_S):
+            reading = await one.driver.changed(last)
+        assert reading.contacts["smoke"].state is ContactState.ON
+
+
 async def test_on_a_line_a_late_answer_is_not_taken_for_another(serial: Path) -> None:
     """Inputs and outputs are both eight bits of one unit: only the time tells their answers."""
     points = {
@@ -249,9 +266,7 @@ async def test_over_tcp_a_late_answer_is_passed_over(tcp: Path) -> None:
         await one.tell("fault.set", fault="delay", seconds=0.2)
         with pytest.raises(DeviceError):
             await one.driver.read()
-        async with asyncio.timeout(LONG_S):
-            while (await one.driver.probe()).reason is not None:
-                pass
+        await one.reports(None)
         reading = await one.driver.read()
         assert reading.outputs == {"lamp": True}
         assert reading.contacts["smoke"].state is ContactState.OFF
@@ -289,9 +304,7 @@ async def test_a_port_that_is_pulled_and_plugged(control: Path) -> None:
 async def test_a_port_that_another_program_holds(serial: Path) -> None:
     async with rig(serial) as one:
         await one.tell("fault.set", fault="busy")
-        async with asyncio.timeout(LONG_S):
-            while (await one.driver.probe()).reason is not Reason.OCCUPIED:
-                pass
+        await one.reports(Reason.OCCUPIED)
         await one.tell("fault.clear")
         assert (await one.driver.probe()).reason is None
 
