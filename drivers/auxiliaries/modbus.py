@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -57,6 +56,7 @@ _SILENT_LEFT_S = 1.0
 """While somebody waits for a contact, a unit that was silent is asked so seldom."""
 _COOLER_BY = 2.0
 """Degrees under its limit at which a place counts as cooled down."""
+_MOST_PEOPLE_PER_S = 20.0
 _TIMER_SLACK_S = 1.0
 """So much later than it should a unit's own timer may switch off."""
 
@@ -97,8 +97,12 @@ class Point(BaseModel):
     """An output that falls back by itself after this time."""
     too_hot: float | None = None
     """Of a temperature: from here on a person must look."""
-    most_per_s: Annotated[float, Field(gt=0, le=1000)] = 20.0
-    """Of a counter: nobody counts faster."""
+    most_per_s: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Of a counter: nobody counts faster. None: 20."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return (self.channel,) if self.opposite is None else (self.channel, self.opposite)
 
 
 class UnitConfig(BaseModel):
@@ -114,13 +118,13 @@ class UnitConfig(BaseModel):
     def _points_fit_the_map(self) -> Self:
         used: list[str] = []
         for name, point in self.points.items():
-            used += [point.channel, *([point.opposite] if point.opposite else [])]
-            for channel in used[-2:]:
+            for channel in point.channels:
                 if channel not in self.map.channels:
                     known = ", ".join(self.map.channels)
                     raise ValueError(f"points.{name}: no channel {channel!r}; known: {known}")
-            if wrong := _misfit(point, self.map.channels[point.channel]):
-                raise ValueError(f"points.{name}: {wrong}")
+                if wrong := _misfit(point, self.map.channels[channel]):
+                    raise ValueError(f"points.{name}: {wrong}")
+            used += point.channels
         if twice := {one for one in used if used.count(one) > 1}:
             raise ValueError(f"used twice: {', '.join(sorted(twice))}")
         return self
@@ -142,6 +146,8 @@ def _misfit(point: Point, channel: Channel) -> str:
         and kind is not PointKind.CABINET_DOOR,
         "only a temperature is too hot": point.too_hot is not None
         and kind is not PointKind.TEMPERATURE,
+        "only a counter counts most_per_s": point.most_per_s is not None
+        and kind is not PointKind.PEOPLE_COUNTER,
         "only an output has a pulse": point.pulse_s is not None and not is_output,
         "a door that is released locks again by itself: add pulse_s = 5": (
             kind is PointKind.DOOR_RELEASE and point.pulse_s is None
@@ -216,8 +222,8 @@ class _Unit:
         self.address = config.address
         self.points = config.points
         self.channels = config.map.channels
-        used = {one for point in self.points.values() for one in (point.channel, point.opposite)}
-        self.blocks = blocks_of((self.channels[one] for one in used if one), config.map.limits)
+        used = {name for point in self.points.values() for name in point.channels}
+        self.blocks = blocks_of((self.channels[name] for name in used), config.map.limits)
         self.values: dict[tuple[Table, int], int] | None = None
         """What it said last; None while it does not answer."""
         self.fault: DeviceError | None = None
@@ -280,14 +286,15 @@ class ModbusAuxiliaries(Driver):
         self._units = [_Unit(name, unit) for name, unit in config.units.items()]
         self._outputs = {
             name: _Output(name, unit)
-            for unit in self._units
-            for name, point in unit.points.items()
+            for unit, name, point in self._points()
             if point.kind in _OUTPUTS
         }
         self._counters = {
-            name: Count(16 * unit.channels[point.channel].width, most_per_s=point.most_per_s)
-            for unit in self._units
-            for name, point in unit.points.items()
+            name: Count(
+                16 * unit.channels[point.channel].width,
+                most_per_s=point.most_per_s or _MOST_PEOPLE_PER_S,
+            )
+            for unit, name, point in self._points()
             if point.kind is PointKind.PEOPLE_COUNTER
         }
         self._lock = asyncio.Lock()
@@ -631,9 +638,8 @@ class ModbusAuxiliaries(Driver):
             self._end_pulse(output)
         await asyncio.gather(*tasks, return_exceptions=True)
         for output in running:
-            with suppress(DeviceError):
-                async with self._lock:
-                    await self._release(output)
+            async with self._lock:
+                await self._release(output)
         await super().__aexit__(exc_type, exc, traceback)
 
 

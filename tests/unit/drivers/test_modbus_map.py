@@ -100,6 +100,11 @@ def test_a_unit_that_can_switches_off_by_itself(name: str, seconds: float, frame
             {"points": {"smoke": {"channel": "di0", "kind": "smokeSensor", "opposite": "di1"}}},
             "only a cabinetDoor has an opposite contact",
         ),
+        (
+            {"points": {"door": {"channel": "di0", "kind": "cabinetDoor", "opposite": "counter1"}}},
+            "a cabinetDoor is a single bit",
+        ),
+        ({"points": {"lamp": LAMP | {"most_per_s": 5}}}, "only a counter counts most_per_s"),
         ({"points": {"lamp": LAMP | {"too_hot": 50}}}, "only a temperature is too hot"),
         ({"points": {"lamp": LAMP, "other": LAMP}}, "used twice: do0"),
         ({"address": 248}, "a unit has an address from 1 to 247"),
