@@ -29,6 +29,8 @@ from hallkit.model.ids import NAME_PATTERN
 _PREFIX = "modbus_"
 _WIDTH = {"bit": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2}
 _LAYOUT = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f"}
+_WRAP_WITHIN_S = 60.0
+"""A register is taken to have come to its end only if it was read so shortly before."""
 
 Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 Word = Annotated[int, Field(ge=0, le=0xFFFF)]
@@ -238,9 +240,13 @@ class Count:
             self.total = raw
         else:
             last, at_s = self._last
-            likely = 1 + self._most_per_s * max(now_s - at_s, 1.0)
+            pause_s = max(now_s - at_s, 1.0)
+            likely = 1 + self._most_per_s * pause_s
+            # After a long silence a unit that began anew is the likelier reason for a lower number,
+            # and invents nobody.
+            limit = likely if raw >= last else 1 + self._most_per_s * min(pause_s, _WRAP_WITHIN_S)
             more = (raw - last) % self._turn
-            if more > likely:
+            if more > limit:
                 # Nobody counts so fast: the unit began anew, from nothing or from what it had kept.
                 self.restarts += 1
                 more = raw if raw <= likely else 0

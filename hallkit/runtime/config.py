@@ -1,8 +1,8 @@
 """The configuration stack: packaged defaults → files in order → a few `HALLKIT_*` variables.
 
 Tables merge, lists are replaced; a table `{ include = "other.toml" }` is what that file beside this
-one says. Validated once into one frozen model per process; every mistake
-is reported at once with its file, key and a suggestion; each value remembers where it came from.
+one says. Validated once into one frozen model per process; every mistake is reported at once with
+its file, key and a suggestion; each value remembers where it came from.
 """
 
 from __future__ import annotations

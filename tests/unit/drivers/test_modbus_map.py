@@ -335,6 +335,12 @@ def test_after_a_long_pause_a_long_way_is_believed() -> None:
     assert [count.take(raw, at_s) for raw, at_s in ((5, 0.0), (40_000, 3600.0))] == [5, 40_000]
 
 
+def test_a_unit_that_began_anew_in_a_long_silence_invents_nobody() -> None:
+    """So long that a whole register could have been counted through."""
+    count = Count(16, most_per_s=20)
+    assert [count.take(raw, at_s) for raw, at_s in ((500, 0.0), (3, 7200.0))] == [500, 503]
+
+
 @given(
     bits=st.sampled_from([16, 32]),
     raws=st.lists(st.tuples(st.integers(0, 0xFFFFFFFF), st.floats(0.01, 1e5)), max_size=30),
