@@ -24,6 +24,7 @@ from hallkit.runtime.clock import Clock
 from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = (
+    "auxiliaries",
     "code_scanner",
     "id_card_reader",
     "key_panel",

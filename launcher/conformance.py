@@ -103,12 +103,14 @@ def check(
     device: str,
     *,
     settings: Sequence[str] = (),
+    entry: Path | None = None,
     attended: bool = False,
     hands: str | None = None,
     language: str = "zh_CN",
 ) -> Conformance:
     """Run the suite. `device` is an address (launcher/device_url.py) or `sim`.
 
+    `settings` and `entry`: the rest of the device's configuration (launcher/device_url.py).
     `attended`: somebody at the terminal does what is asked; `hands`: a program does
     (tests/contract/kit.py). With neither, what needs hands is not tried.
     """
@@ -118,6 +120,7 @@ def check(
         if device != SIMULATOR:
             options += ["--device", device, "--timeout", "0" if attended else "120"]
             options += [word for one in settings for word in ("--set", one)]
+            options += ["--entry", str(entry)] if entry is not None else []
             options += ["--attended"] if attended else []
             options += ["--hands", hands] if hands else []
         _run(spec, [*options, "--language", language, f"--junitxml={told}"], attended=attended)

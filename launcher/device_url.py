@@ -9,6 +9,8 @@ query its other fields. What the settings refuse is told as it is in a machine's
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,12 +22,19 @@ from hallkit.errors import ConfigError, ConfigProblem
 _FILE = "--device"
 
 
-def entry_of(spec: DriverSpec, url: str, settings: list[str]) -> dict[str, Any]:
+def entry_of(
+    spec: DriverSpec, url: str, settings: list[str], *, file: Path | None = None
+) -> dict[str, Any]:
     """The `[[peripherals]]` entry of a device at an address.
 
-    `settings` are more fields, as `KEY=VALUE`; a dot goes into a table. Raises `ConfigError`.
+    `file` holds more fields as TOML; `settings` are still more, as `KEY=VALUE`, where a dot goes
+    into a table. Raises `ConfigError`.
     """
-    entry: dict[str, Any] = {
+    try:
+        more = tomllib.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    except (OSError, ValueError) as mistake:
+        raise ConfigError([ConfigProblem(str(file), "", str(mistake))]) from None
+    entry: dict[str, Any] = more | {
         "id": spec.key.replace("_", "-"),
         "driver": spec.key,
         "transport": _transport(spec, url),

@@ -358,7 +358,9 @@ def _verdict(state: MachineState, peripherals: tuple[PeripheralView, ...]) -> tu
         return "plain", f"state.machine_{state}"
     if state in ("silent", "suspect"):
         return "attention", f"state.machine_{state}"
-    worst = min(peripherals, key=lambda one: _URGENCY.index(one.tone), default=None)
+    # Smoke is told before whatever else is broken.
+    order = sorted(peripherals, key=lambda one: one.reason is not Reason.SMOKE)
+    worst = min(order, key=lambda one: _URGENCY.index(one.tone), default=None)
     if worst is not None and worst.tone in ("fault", "attention"):
         # One broken part does not make the machine a broken one: it still serves.
         return "attention", worst.words

@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--driver", help="key of the driver; without --device: its twins alone")
     group.addoption("--device", help="where the device is")
     group.addoption("--set", action="append", default=[], help="KEY=VALUE of its configuration")
+    group.addoption("--entry", help="TOML file with the rest of its configuration")
     group.addoption("--attended", action="store_true", help="somebody is at the device")
     group.addoption("--twins", help="folder whose `drivers` the twins' processes are of")
     group.addoption("--hands", help="a program that does what the person would")

@@ -34,9 +34,11 @@ def tell(control: Path, do: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running(module: str, control: Path, shared_processes: set[int]) -> Iterator[Path]:
+def running(
+    module: str, control: Path, shared_processes: set[int], *options: str
+) -> Iterator[Path]:
     """The control socket of a twin that many tests use, one after the other."""
-    command = [sys.executable, "-P", "-m", module, "--control", str(control)]
+    command = [sys.executable, "-P", "-m", module, "--control", str(control), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         shared_processes.add(process.pid)
         assert process.stdout is not None
@@ -53,6 +55,29 @@ def nut_process(
     socket_path = tmp_path_factory.mktemp("nut") / "control"
     with running("drivers.sim.nut", socket_path, shared_processes) as control:
         yield control
+
+
+@pytest.fixture(scope="session")
+def modbus_processes(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[dict[str, Path]]:
+    """Modbus units on a pty, whose link `port` stands beside the socket, and over TCP."""
+    serial, tcp = (tmp_path_factory.mktemp(f"modbus-{wire}") for wire in ("serial", "tcp"))
+    module, link = "drivers.sim.modbus", ("--link", str(serial / "port"))
+    with (
+        running(module, serial / "control", shared_processes, *link) as on_line,
+        running(module, tcp / "control", shared_processes) as on_network,
+    ):
+        yield {"serial": on_line, "tcp": on_network}
+
+
+@pytest.fixture
+def modbus_twins(modbus_processes: dict[str, Path]) -> dict[str, Path]:
+    """The same, plugged in and as new."""
+    for control in modbus_processes.values():
+        for do in ("fault.clear", "plug", "reset"):
+            tell(control, do)
+    return modbus_processes
 
 
 @pytest.fixture

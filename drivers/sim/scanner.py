@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import os
 import signal
-import tty
 from pathlib import Path
 from typing import Any
 
 from drivers.sim.control import control_socket
+from drivers.sim.pty_port import PtyPort
 
 _PIECE_BYTES = 16
 _NOISE = bytes.fromhex("FF00FE11")
@@ -35,33 +34,10 @@ class Simulator:
     """Scanner, wire and faults."""
 
     def __init__(self, link: Path, prefix: bytes, suffix: bytes) -> None:
-        self._link = link
+        self.port = PtyPort(link)
         self._prefix, self._suffix = prefix, suffix
-        self._ends: tuple[int, int] | None = None
         self._fault: dict[str, Any] = {}
         self._scans = 0
-
-    def plug(self, *, held_by_another: bool = False) -> None:
-        """Make the port appear."""
-        if self._ends is not None:
-            return
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        if held_by_another:
-            fcntl.flock(slave, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fresh = self._link.with_name(f".{self._link.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(slave))
-        fresh.replace(self._link)
-        self._ends = master, slave
-
-    def unplug(self) -> None:
-        """Make the port vanish; whoever holds it sees a hang-up."""
-        ends, self._ends = self._ends, None
-        if ends is not None:
-            self._link.unlink(missing_ok=True)
-            for end in reversed(ends):
-                os.close(end)
 
     async def order(self, do: str, order: dict[str, Any]) -> dict[str, Any] | None:
         """Carry out an order of the control socket."""
@@ -71,15 +47,15 @@ class Simulator:
             case "fault.set":
                 self._set_fault(order)
             case "fault.clear":
-                if self._fault.get("fault") == "busy" and self._ends is not None:
-                    fcntl.flock(self._ends[1], fcntl.LOCK_UN)
+                if self._fault.get("fault") == "busy":
+                    self.port.release()
                 self._fault = {}
             case "unplug":
-                self.unplug()
+                self.port.unplug()
             case "plug":
-                self.plug()
+                self.port.plug()
             case "state":
-                return {"state": {"plugged": self._ends is not None, "scans": self._scans}}
+                return {"state": {"plugged": self.port.near is not None, "scans": self._scans}}
             case _:
                 raise KeyError(do)
         return None
@@ -89,8 +65,8 @@ class Simulator:
             raise ValueError(f"no such fault: {order.get('fault')}")
         self._fault = {"times": 1, "seconds": 1.0, "bytes": 100_000, **order}
         if order["fault"] == "busy":
-            self.unplug()
-            self.plug(held_by_another=True)
+            self.port.unplug()
+            self.port.plug(held_by_another=True)
 
     def _next_fault(self) -> str:
         fault = str(self._fault.get("fault", ""))
@@ -129,10 +105,10 @@ class Simulator:
         """In pieces; one that nobody takes waits no longer than a scanner would."""
         loop = asyncio.get_running_loop()
         for start in range(0, len(data), _PIECE_BYTES):
-            if self._ends is None:
+            if (near := self.port.near) is None:
                 return
             piece = data[start : start + _PIECE_BYTES]
-            await loop.run_in_executor(None, os.write, self._ends[0], piece)
+            await loop.run_in_executor(None, os.write, near, piece)
 
 
 def _bytes_of(order: dict[str, Any]) -> bytes:
@@ -147,13 +123,13 @@ async def run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     simulator = Simulator(arguments.link, arguments.prefix, arguments.suffix)
-    simulator.plug()
+    simulator.port.plug()
     try:
         async with control_socket(arguments.control, simulator.order):
             print("ready", flush=True)  # noqa: T201 - the sign that whoever started us waits for
             await ended.wait()
     finally:
-        simulator.unplug()
+        simulator.port.unplug()
 
 
 def main() -> None:

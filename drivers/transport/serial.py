@@ -16,7 +16,7 @@ from hallkit.errors import DeviceTimeout, Reason
 
 
 class SerialPort(BaseModel):
-    """A serial port of the machine; 8 data bits, no parity, 1 stop bit, no flow control."""
+    """A serial port of the machine; 8 data bits, no flow control."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,9 +24,13 @@ class SerialPort(BaseModel):
     path: str = Field(min_length=1, examples=["/dev/serial/by-id/usb-reader"])
     """Already absolute: the agent resolves paths against its runtime directory."""
     baud: int = Field(default=115200, ge=300, le=4_000_000)
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
 
     def __str__(self) -> str:
-        return f"serial:{self.path}@{self.baud}"
+        usual = (self.parity, self.stop_bits) == ("none", 1)
+        frame = "" if usual else f",8{self.parity[0].upper()}{self.stop_bits}"
+        return f"serial:{self.path}@{self.baud}{frame}"
 
 
 class SerialTransport(DescriptorTransport[serial.Serial]):
@@ -65,7 +69,15 @@ class SerialTransport(DescriptorTransport[serial.Serial]):
 
     def _open_port(self) -> serial.Serial:
         config = self._config
-        return serial.Serial(config.path, config.baud, timeout=0, write_timeout=0, exclusive=True)
+        return serial.Serial(
+            config.path,
+            config.baud,
+            parity=config.parity[0].upper(),
+            stopbits=config.stop_bits,
+            timeout=0,
+            write_timeout=0,
+            exclusive=True,
+        )
 
     def _close_port(self, port: serial.Serial) -> None:
         # Unsent bytes would let the kernel hold the close for up to half a minute.

@@ -28,16 +28,17 @@ _SHEETS: Mapping[Reason, str] = {
     Reason.PAPER_OUT: "advice.sheets_out",
     Reason.PAPER_LOW: "advice.sheets_low",
 }
-_POWER: Mapping[Reason, str] = {
-    Reason.ON_BATTERY: "machine.power_cut",
-    Reason.BATTERY_LOW: "machine.power_ends",
+_NEWS: Mapping[str, Mapping[Reason, str]] = {
+    # Ports whose own state is nothing to a citizen, and what of them is.
+    "auxiliaries": {Reason.SMOKE: "machine.smoke"},
+    "ups": {Reason.ON_BATTERY: "machine.power_cut", Reason.BATTERY_LOW: "machine.power_ends"},
 }
 
 
 def for_citizens(report: DeviceReport) -> str:
     """What somebody at the machine is told of this part; `AS_USUAL` where it changes nothing."""
-    if report.port == "ups":
-        return _POWER.get(report.reason, AS_USUAL) if report.reason else AS_USUAL
+    if (news := _NEWS.get(report.port)) is not None:
+        return news.get(report.reason, AS_USUAL) if report.reason else AS_USUAL
     if report.works:
         return AS_USUAL
     if report.port == "ticket_printer" and report.paper is Paper.OUT:

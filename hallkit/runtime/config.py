@@ -1,7 +1,8 @@
 """The configuration stack: packaged defaults → files in order → a few `HALLKIT_*` variables.
 
-Tables merge, lists are replaced. Validated once into one frozen model per process; every mistake
-is reported at once with its file, key and a suggestion; each value remembers where it came from.
+Tables merge, lists are replaced; a table `{ include = "other.toml" }` is what that file beside this
+one says. Validated once into one frozen model per process; every mistake is reported at once with
+its file, key and a suggestion; each value remembers where it came from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -155,6 +156,18 @@ class Stack:
         """Read a file over what is here."""
         file = f"{path.parent.name}/{path.name}" if path.name == "defaults.toml" else path.name
         self._files.append(file)
+        content, origins = self._read(path, file)
+        if not content:
+            return
+        for one in sorted(content.keys() - SECTIONS):
+            line = origins[one].line if one in origins else None
+            advice = hint(one, SECTIONS)
+            self.problems.append(ConfigProblem(file, one, "unknown section", advice, line))
+        self._merge(self.values, self._with_included(content, path.parent, origins), prefix="")
+        self.origins |= origins
+
+    def _read(self, path: Path, file: str) -> tuple[dict[str, Any], dict[str, Origin]]:
+        """What a file says, and where it says it; nothing, with a problem, if it cannot be read."""
         text = ""
         try:
             text = path.read_text(encoding="utf-8")
@@ -168,13 +181,29 @@ class Stack:
             advice = "quotes, brackets and the equals sign of this line"
             self._refuse(ConfigProblem(file, "-", f"is not TOML: {exc}", advice, line))
         else:
-            lines = lines_of(text)
-            self.problems += [
-                ConfigProblem(file, one, "unknown section", hint(one, SECTIONS), lines.get(one))
-                for one in sorted(content.keys() - SECTIONS)
+            return content, {key: Origin(file, line) for key, line in lines_of(text).items()}
+        return {}, {}
+
+    def _with_included(
+        self, value: Any, folder: Path, origins: dict[str, Origin], path: str = ""
+    ) -> Any:
+        """The value with each `{ include = "…" }` replaced; an included file includes none."""
+        if isinstance(value, list):
+            return [
+                self._with_included(one, folder, origins, f"{path}[{place}]")
+                for place, one in enumerate(value)
             ]
-            self._merge(self.values, content, prefix="")
-            self.origins |= {key: Origin(file, line) for key, line in lines.items()}
+        if not isinstance(value, dict):
+            return value
+        name = value.get("include")
+        if len(value) == 1 and isinstance(name, str):
+            included, inside = self._read(folder / name, name)
+            origins |= {f"{path}.{key}": origin for key, origin in inside.items()}
+            return included
+        return {
+            key: self._with_included(one, folder, origins, f"{path}.{key}" if path else key)
+            for key, one in value.items()
+        }
 
     def validated(self, model: type[Settings]) -> Settings:
         """The sections that are fields of `model`; `ConfigError` lists what is wrong in them."""
@@ -327,14 +356,17 @@ def _find(
     around: type[BaseModel] | None = model
     field: FieldInfo | None = None
     steps = [step for step in location if isinstance(step, str)]
-    for place, step in enumerate(steps):
-        field = around.model_fields.get(step) if around is not None else None
-        if place < len(steps) - 1 and field is not None:
-            models = _models_in(field.annotation)
-            following = [one for one in models if steps[place + 1] in one.model_fields]
-            around = next(iter(following or models), None)
-        elif place < len(steps) - 1:
-            around = None
+    while steps:
+        field = around.model_fields.get(steps.pop(0)) if around is not None else None
+        if field is not None and get_origin(field.annotation) is dict and steps:
+            steps.pop(0)  # a name that the file gives
+            if not steps:
+                return None, None
+        if not steps:
+            break
+        models = _models_in(field.annotation) if field is not None else ()
+        following = [one for one in models if steps[0] in one.model_fields]
+        around = next(iter(following or models), None)
     return around, field
 
 

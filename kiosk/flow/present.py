@@ -84,10 +84,18 @@ def _machine_notice(around: Surroundings, words: Words) -> Notice | None:
         if (device := around.device(port)) is not None
     }
     power = told.pop("ups", faults.AS_USUAL)
+    if (smoke := _smoke(around)) is not None:
+        return Notice(tone="fault", text=words(smoke))
     if power == faults.AS_USUAL and not around.hall_up and around.waits_at_ms is not None:
         return Notice(tone="attention", text=words("machine.hall_down"))
     first = next((key for key in (power, *told.values()) if key != faults.AS_USUAL), None)
     return None if first is None else Notice(tone="attention", text=words(first))
+
+
+def _smoke(around: Surroundings) -> str | None:
+    """What is told of smoke in or at this machine: it stands before all else."""
+    told = (faults.for_citizens(one) for one in around.devices if one.port == "auxiliaries")
+    return next((key for key in told if key != faults.AS_USUAL), None)
 
 
 def _choice(found: Found, icon: str = "document") -> Choice:

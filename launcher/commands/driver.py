@@ -13,15 +13,15 @@ import asyncio
 import json
 import runpy
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from drivers.registry import DriverSpec, discover, parse_peripherals
+from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
 from hallkit.errors import ConfigError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.config import Stack, read
 from launcher.conformance import SIMULATOR, check
 from launcher.device_url import entry_of
 
@@ -46,6 +46,7 @@ def _conformance_options() -> argparse.ArgumentParser:
     parser.add_argument("--attended", action="store_true", help="somebody is at the device")
     parser.add_argument("--hands", metavar="PROGRAM", help="does what the person would")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--entry", type=Path, help="TOML with the rest of its settings")
     parser.add_argument("--report", type=Path, help="where the report goes, as .json and .md")
     parser.add_argument("--language", choices=("zh_CN", "en"), default="zh_CN")
     return parser
@@ -100,7 +101,7 @@ def _conforms(spec: DriverSpec, options: list[str], *, as_json: bool) -> int:
     args = _conformance_options().parse_args(options)
     if args.device != SIMULATOR:
         try:
-            entry = entry_of(spec, args.device, args.set)
+            entry = entry_of(spec, args.device, args.set, file=args.entry)
             parse_peripherals([entry], {spec.key: spec}, file="--device")
         except ConfigError as mistake:
             print(mistake, file=sys.stderr)
@@ -109,6 +110,7 @@ def _conforms(spec: DriverSpec, options: list[str], *, as_json: bool) -> int:
         spec,
         args.device,
         settings=args.set,
+        entry=args.entry,
         attended=args.attended,
         hands=args.hands,
         language=args.language,
@@ -119,13 +121,20 @@ def _conforms(spec: DriverSpec, options: list[str], *, as_json: bool) -> int:
     return 1 if result.verdict == "does not conform" else 0
 
 
+def _peripherals(
+    stack: Stack, specs: Mapping[str, DriverSpec]
+) -> list[tuple[DriverSpec, PeripheralConfig]]:
+    if stack.problems:
+        raise ConfigError(stack.problems)
+    try:
+        return parse_peripherals(stack.values.get("peripherals", []), specs, file="")
+    except ConfigError as fault:
+        raise ConfigError([stack.located(one) for one in fault.problems]) from None
+
+
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("peripherals", [])
-        peripherals = parse_peripherals(entries, specs, file=file.name)
-    except (OSError, tomllib.TOMLDecodeError) as mistake:
-        print(f"hall driver: {file}: {mistake}", file=sys.stderr)
-        return 2
+        peripherals = _peripherals(read([file]), specs)
     except ConfigError as mistake:
         print(mistake, file=sys.stderr)
         return 2

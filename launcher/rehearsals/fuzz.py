@@ -16,6 +16,7 @@ from random import Random
 from typing import Protocol
 
 from affairs.catalogue_source import load_items
+from launcher.rehearsals.fuzz_auxiliaries import ModbusDriver
 from launcher.rehearsals.fuzz_devices import (
     EscPosDriver,
     EscPosStatus,
@@ -66,6 +67,8 @@ async def run(plan: Plan, record: Record) -> None:
         "onbon driver": OnbonDriver(),
         "nut driver": NutDriver(),
         "ipp driver": IppDriver(),
+        "modbus driver": ModbusDriver("rtu"),
+        "modbus driver over TCP": ModbusDriver("tcp"),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
         "wedge_scanner driver": WedgeDriver(),

@@ -15,6 +15,7 @@ import sys
 from abc import ABC
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -61,10 +62,10 @@ class Hands:
         await self._tell(method, *arguments)
         self.owes = method not in _UNDONE
 
-    async def ask(self, method: str, read: Answer) -> Any:
+    async def ask(self, method: str, read: Answer, *arguments: Any) -> Any:
         """Have it looked at."""
         while True:
-            typed = await self._tell(method)
+            typed = await self._tell(method, *arguments)
             try:
                 return read(typed)
             except ValueError:
@@ -131,7 +132,12 @@ async def device(
     """
     config = request.config
     spec = discover()[config.getoption("--driver")]
-    entry = entry_of(spec, config.getoption("--device"), config.getoption("--set"))
+    entry = entry_of(
+        spec,
+        config.getoption("--device"),
+        config.getoption("--set"),
+        file=Path(file) if (file := config.getoption("--entry")) else None,
+    )
     ((_, parsed),) = parse_peripherals([entry], discover(), file="--device")
     say = words(config.getoption("--language"))
     hands = Hands(
@@ -175,8 +181,8 @@ def _does(hands: Hands, name: str, show: Show | None) -> Callable[..., Awaitable
 
 
 def _looks(hands: Hands, name: str, read: Answer) -> Callable[..., Awaitable[Any]]:
-    async def method(_self: object) -> Any:
-        return await hands.ask(name, read)
+    async def method(_self: object, *arguments: Any) -> Any:
+        return await hands.ask(name, read, *arguments)
 
     return method
 

@@ -84,6 +84,22 @@ ON_THE_BED = (
 )
 UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
 POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
+
+
+def contact(fault: str, address: int, *, on: bool) -> Case:
+    """A contact of the first unit on a Modbus line."""
+    order = {"do": "input", "unit": 1, "address": address}
+    return Case(fault, ({**order, "on": on},), ({**order, "on": not on},))
+
+
+def unit_off(*units: int) -> tuple[Orders, Orders]:
+    off, on = "power.cut", "power.on"
+    return (
+        tuple({"do": off, "unit": unit} for unit in units),
+        tuple({"do": on, "unit": unit} for unit in units),
+    )
+
+
 MAINS = ({"do": "power.back"},)
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -128,6 +144,27 @@ CASES: dict[str, tuple[Case, ...]] = {
         *(fault(name) for name in ("drop", "deaf", "half", "cut", "garble", "flood", "hang_up")),
         POWER_CUT,
     ),
+    "modbus": (
+        contact("smoke", 1, on=True),
+        contact("tampered", 2, on=True),
+        Case(
+            "too hot",
+            ({"do": "value", "unit": 4, "address": 1, "value": 500},),
+            ({"do": "value", "unit": 4, "address": 1, "value": 225},),
+        ),
+        contact("cabinet open", 0, on=False),
+        Case("one unit off", *unit_off(4)),
+        Case("all units off", *unit_off(1, 4)),
+        *(fault(name) for name in ("deaf", "silent", "garble", "cut", "flood")),
+        *(fault(name) for name in ("wrong_unit", "wrong_function")),
+        fault("delay", seconds=0.25),
+        *(
+            Case(f"exception {code:02X}", fault("exception", code=code).orders)
+            for code in (0x01, 0x02, 0x04, 0x06, 0x0A, 0x0B)
+        ),
+        UNPLUGGED,
+        held_by_another({"do": "fault.set", "fault": "busy"}),
+    ),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -151,6 +188,28 @@ BYTES = {level: f"A5 0{number} 5A" for number, level in enumerate((*RATINGS, "ve
 MORE: dict[str, dict[str, Any]] = {
     "serial_buttons": {"buttons": BYTES},
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
+    "modbus": {
+        "answer_timeout_s": 0.2,
+        "late_s": 0.15,
+        "units": {
+            "io": {
+                "address": 1,
+                "map": "adam_4150",
+                "points": {
+                    "cabinet-door": {"channel": "di0", "kind": "cabinetDoor"},
+                    "smoke": {"channel": "di1", "kind": "smokeSensor"},
+                    "tamper": {"channel": "di2", "kind": "tamperSensor"},
+                },
+            },
+            "climate": {
+                "address": 4,
+                "map": "climate",
+                "points": {
+                    "inside": {"channel": "temperature", "kind": "temperature", "too_hot": 45}
+                },
+            },
+        },
+    },
     "nut": {"answer_timeout_s": 0.5},
     "ipp": {"answer_timeout_s": 0.5},
 }
@@ -170,7 +229,7 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
     spec = discover()[key]
     control, link = folder / "control", folder / "port"
     options: list[str | Path] = ["--control", control]
-    if "serial" in spec.transports and "tcp" not in spec.transports:
+    if key == "modbus" or ("serial" in spec.transports and "tcp" not in spec.transports):
         options += ["--link", link]
     elif key == "escpos":
         options += ["--port", "0", "--receipts", folder]
@@ -184,6 +243,8 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
+            if key == "modbus":
+                await order(control, "input", unit=1, address=0, on=True)  # its cabinet is closed
             yield _driver(key, {"kind": "serial", "path": str(link)}), control
         else:
             port = (await _state(control))["port"]
@@ -254,7 +315,7 @@ def _row(case: Case, driver: Driver) -> tuple[str, ...]:
     paper = report.paper if report.paper is not Paper.UNKNOWN else "–"
     told = say(f"reason.{report.reason}") if report.reason else "–"
     citizen, steps = say(for_citizens(report)), say(technician or "advice.nothing")
-    if report.port != "ups" and not report.works:
+    if report.port not in ("ups", "auxiliaries") and not report.works:
         assert citizen != say(AS_USUAL), "a citizen runs into it"
     return (f"`{case.fault}`", report.status, paper, told, citizen, steps)
 

@@ -24,6 +24,8 @@ def test_either_wire_is_taken() -> None:
     serial = parsed({"kind": "serial", "path": "/dev/ttyS0", "baud": 9600}).transport
     assert serial == SerialPort(kind="serial", path="/dev/ttyS0", baud=9600)
     assert str(serial) == "serial:/dev/ttyS0@9600"
+    even = parsed({"kind": "serial", "path": "/dev/ttyS0", "parity": "even", "stop_bits": 2})
+    assert str(even.transport) == "serial:/dev/ttyS0@115200,8E2"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ def test_either_wire_is_taken() -> None:
         ),
         ({"kind": "serial"}, "transport.path: is missing (add path = "),
         ({"kind": "serial", "path": "/dev/x", "baud": 1}, "transport.baud: "),
+        ({"kind": "serial", "path": "/dev/x", "parity": "evne"}, "transport.parity: "),
         (
             {"kind": "seriel", "path": "/dev/x"},
             "transport: unknown kind 'seriel' (did you mean 'serial'",

@@ -1049,3 +1049,16 @@ def test_a_power_cut_stands_before_what_else_is_wrong(reason: Reason, told: str)
     shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
     assert shown.chrome.machine_notice is not None
     assert shown.chrome.machine_notice.text == WORDS(told)
+
+
+def test_smoke_stands_before_all_else_and_an_open_cabinet_is_nothing_to_a_citizen() -> None:
+    smoke = device("auxiliaries", status=DeviceStatus.HARDWARE_ERROR, reason=Reason.SMOKE)
+    door = device("auxiliaries", reason=Reason.DOOR_OPEN)
+    others = (device("ups", reason=Reason.BATTERY_LOW), door)
+    for devices, told in (
+        ((*others, smoke.model_copy(update={"id": "second"})), "machine.smoke"),
+        (others, "machine.power_ends"),
+    ):
+        shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
+        assert shown.chrome.machine_notice is not None
+        assert shown.chrome.machine_notice.text == WORDS(told)

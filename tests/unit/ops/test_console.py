@@ -17,6 +17,7 @@ from hallkit.runtime.clock import SystemClock
 from hallkit.web.login import read_token
 from hallkit.web.style import tokens_css
 from hallkit.wire.events import EVENTS, TicketPrinted, VisitEnded
+from ops import view
 from ops.console import SCRIPT_WORDS, SHOWN, Console, counts, group_of
 from ops.view import CentreView, MachineState, MachineView, Tone, peripheral_view
 
@@ -48,11 +49,23 @@ def test_every_condition_has_words() -> None:
         (printer(status="hardwareError"), "fault", "硬件故障"),
         (printer(status="starting"), "plain", "正在启动"),
         (printer(media="jammed"), "attention", "证件卡住"),
+        (printer(status="hardwareError", reason="smoke"), "fault", "有烟"),
+        (printer(status="potentialFraud", reason="tampered"), "attention", "被人撬动"),
+        (printer(reason="door_open"), "attention", "机柜门没关"),
     ],
 )
 def test_a_technician_reads_what_is_to_be_done(report: DeviceReport, tone: Tone, said: str) -> None:
     view = peripheral_view(report, NOW_MS)
     assert (view.tone, words("zh_CN")(view.words)) == (tone, said)
+
+
+def test_smoke_is_told_before_whatever_else_is_broken() -> None:
+    reports = (
+        printer(status="offline", reason="port_gone"),
+        printer(status="hardwareError", reason="smoke"),
+    )
+    parts = tuple(peripheral_view(report, NOW_MS) for report in reports)
+    assert view._verdict("online", parts) == ("attention", "reason.smoke")
 
 
 def test_a_clock_that_is_ahead_does_not_show_the_future() -> None:

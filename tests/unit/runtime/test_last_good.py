@@ -70,6 +70,18 @@ def test_wrong_files_are_told_and_the_last_good_ones_hold(machine: Machine) -> N
     assert [str(problem) for problem in wrong.problems] == told["mistakes"]
 
 
+def test_what_a_file_beside_said_is_kept_with_the_rest(machine: Machine, tmp_path: Path) -> None:
+    beside = tmp_path / "beside.toml"
+    beside.write_text("idle_s = 30\n", encoding="utf-8")
+    good, _ = machine.starts('[kiosk]\ninclude = "beside.toml"\n')
+    assert good.kiosk.idle_s == 30
+    beside.write_text("idel_s = 30\n", encoding="utf-8")
+    again, _ = machine.starts('[kiosk]\ninclude = "beside.toml"\n')
+    assert again == good
+    [wrong] = wrong_files(machine.state)
+    assert str(wrong.problems[0]).startswith("beside.toml:1: kiosk.idel_s: unknown key")
+
+
 def test_right_files_heal_without_more(machine: Machine) -> None:
     machine.starts(GOOD)
     machine.starts(WRONG)

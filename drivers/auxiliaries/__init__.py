@@ -1,0 +1,1 @@
+"""Drivers of the port `auxiliaries`, one family per file."""
