@@ -1,8 +1,7 @@
 """Calls that may block for ever, on one thread of their own.
 
 A call that is given up cannot be ended from outside. It stays on its thread, and so does whatever
-was asked for behind it; who waits gives up in time, and nothing waits for the thread when the
-process ends.
+was asked for behind it; nothing waits for the thread when the process ends.
 """
 
 from __future__ import annotations
@@ -42,12 +41,6 @@ class CallThread:
         if self._thread is not None:
             self._calls.put(None)
             self._thread, self._calls = None, SimpleQueue()
-
-
-async def result_of(future: Future[T], *, timeout_s: float) -> T:
-    """What came of it; `TimeoutError` if nothing did in time. One not yet begun never begins."""
-    async with asyncio.timeout(timeout_s):
-        return await asyncio.wrap_future(future)
 
 
 async def settled(future: Future[Any], *, timeout_s: float) -> None:

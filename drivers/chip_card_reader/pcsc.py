@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import entry_points
 from threading import Thread
@@ -28,7 +28,7 @@ from drivers.chip_card_reader.apdu import (
     select_application,
     with_length,
 )
-from drivers.chip_card_reader.call_thread import CallThread, result_of, settled
+from drivers.chip_card_reader.call_thread import CallThread, settled
 from drivers.chip_card_reader.pcsc_link import PcscLink, ReaderNotFoundError
 from drivers.chip_card_reader.winscard import Code, PcSc, PcscError, ReaderState, State
 from drivers.driver import Driver, status_of
@@ -159,10 +159,10 @@ class PcscReader(Driver):
         self._waiting = False
         self._in_session = False
         self._dropping: Future[None] | None = None
-        self._stuck: Future[Any] | None = None
-        """The call that was given up last."""
-        self._held_up: Future[None] | None = None
-        """The call that takes a card which another program has."""
+        self._unstuck = asyncio.Event()
+        """Cleared while a call that was given up is still on."""
+        self._unstuck.set()
+        self._stuck_behind_others = False
         self._read_card: int | None = None
         """The count of insertions at which the card was read that still lies there."""
         self._known_losses = 0
@@ -181,8 +181,14 @@ class PcscReader(Driver):
             state = await self._or_fault(self._look(deadline))
             self._in_session = True
             try:
-                async with self._card(state, deadline) as card:
-                    yield card
+                async with asyncio.timeout(_SESSION_S) as limit:
+                    async with self._card(state, deadline) as card:
+                        yield card
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                # Whoever forgets a card holds up everybody else.
+                raise DeviceTimeout(self._config.id, Reason.SILENT, "session too long") from None
             finally:
                 self._in_session = False
 
@@ -299,7 +305,7 @@ class PcscReader(Driver):
         """Whatever a plug-in does, the reader goes on."""
         try:
             async with asyncio.timeout(card.deadline.cap(_READ_S)):
-                return await plugin.read(card)
+                found: object = await plugin.read(card)
         except DeviceError:
             raise
         except TimeoutError:
@@ -307,6 +313,9 @@ class PcscReader(Driver):
         except Exception as fault:  # noqa: BLE001  # not ours; its text may hold what it read
             self._log.error("chip_card.plugin_failed", error=type(fault).__name__)
             return CardUnreadable(Reason.INTERNAL, "the plug-in failed")
+        if isinstance(found, Cardholder | CardRemoved | CardUnreadable):
+            return found
+        return CardUnreadable(Reason.INTERNAL, "the plug-in gave out something else")
 
     @asynccontextmanager
     async def _card(
@@ -322,20 +331,19 @@ class PcscReader(Driver):
             yield session
         finally:
             session.over = True
-            if self._dropping is None or self._dropping.done():
-                await settled(self._thread.post(self._link.leave), timeout_s=_CLOSE_S)
+            await self._given_back(self._thread.post(self._link.leave))
 
     async def _take(self, state: ReaderState, deadline: _Deadline) -> NoSession | None:
         if not state.has(State.PRESENT):
             self._works(state)
             return NoCard()
-        taking = self._thread.post(self._link.connect)
-        if state.has(State.INUSE):
-            # As long as another program talks to the card, this call and all behind it wait.
-            self._held_up = taking
         refused: NoSession | None = None
         try:
-            await self._result(taking, deadline.cap(self._call_s))
+            await self._call(
+                self._link.connect,
+                deadline.cap(self._call_s),
+                behind_others=state.has(State.INUSE),
+            )
         except _CardError as error:
             gone = error.pcsc_code in _NO_CARD
             refused = CardRemoved() if gone else error.unreadable()
@@ -414,21 +422,27 @@ class PcscReader(Driver):
     def _deadline(self, seconds: float) -> _Deadline:
         return _Deadline(self._clock, self._config.id, seconds)
 
-    async def _call(self, function: Callable[[], T], timeout_s: float) -> T:
-        """Run it on the thread. Raises `DeviceError`; `_CardError` for what may be the card's."""
-        return await self._result(self._thread.post(function), timeout_s)
+    async def _call(
+        self, function: Callable[[], T], timeout_s: float, *, behind_others: bool = False
+    ) -> T:
+        """Run it on the thread. Raises `DeviceError`; `_CardError` for what may be the card's.
 
-    async def _result(self, running: Future[T], timeout_s: float) -> T:
+        `behind_others`: it does not return while another program talks to the card.
+        """
         device_id = self._config.id
+        running: Future[T] | None = None
         try:
-            return await result_of(running, timeout_s=timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._unstuck.wait()
+                running = self._thread.post(function)
+                return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            self._stuck = running
+            self._give_up(running, behind_others=behind_others)
             raise
         except TimeoutError:
             self._counts["timeouts"] += 1
-            self._stuck = running
-            if self._held_up is not None and not self._held_up.done():
+            self._give_up(running, behind_others=behind_others)
+            if self._stuck_behind_others:
                 detail = "another program talks to the card"
                 raise DeviceBusy(device_id, Reason.OCCUPIED, detail) from None
             raise DeviceTimeout(device_id, Reason.SILENT, "pcscd or the card") from None
@@ -445,6 +459,21 @@ class PcscReader(Driver):
                 fault, reason = _FAULTS[error.code]
                 raise fault(device_id, reason, str(error)) from None
             raise _CardError(device_id, error) from None
+
+    def _give_up(self, running: Future[Any] | None, *, behind_others: bool) -> None:
+        """It goes on nevertheless, and nothing else is asked for before it is done."""
+        if running is None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def done(_future: Future[Any]) -> None:
+            # The loop may be over by then.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._unstuck.set)
+
+        self._stuck_behind_others = behind_others
+        self._unstuck.clear()
+        running.add_done_callback(done)
 
     async def _or_fault(self, asked: Awaitable[T]) -> T:
         """What was asked for; a fault is taken into the report, and the next call starts afresh."""
@@ -472,8 +501,12 @@ class PcscReader(Driver):
     async def _drop(self) -> None:
         if self._dropping is None or self._dropping.done():
             self._dropping = self._thread.post(self._link.drop)
-            if self._stuck is None or self._stuck.done():
-                await settled(self._dropping, timeout_s=_CLOSE_S)
+            await self._given_back(self._dropping)
+
+    async def _given_back(self, running: Future[None]) -> None:
+        """It runs behind whatever is on; what is stuck is not waited for."""
+        if self._unstuck.is_set():
+            await settled(running, timeout_s=_CLOSE_S)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

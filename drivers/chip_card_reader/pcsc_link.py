@@ -98,8 +98,7 @@ class PcscLink:
         except PcscError as error:
             if error.code in {Code.TIMEOUT, Code.CANCELLED}:
                 return False
-            if error.code in _LOST:
-                self._lose()
+            self._note_loss(error)
             self._known = None
             return True
         before, self._known = self._known, state
@@ -123,17 +122,22 @@ class PcscLink:
         self.leave()
         if self._context is None:
             raise PcscError("connect", Code.INVALID_HANDLE)
-        self._card = self._api.connect(self._context, self.reader)
         try:
+            self._card = self._api.connect(self._context, self.reader)
             self._api.begin(self._card[0])
-        except PcscError:
+        except PcscError as error:
             self.leave()
+            self._note_loss(error)
             raise
 
     def transmit(self, command: bytes) -> bytes:
         if self._card is None:
             raise PcscError("transmit", Code.INVALID_HANDLE)
-        return self._api.transmit(*self._card, command)
+        try:
+            return self._api.transmit(*self._card, command)
+        except PcscError as error:
+            self._note_loss(error)
+            raise
 
     def was_removed(self) -> bool:
         """Whether a card that did not answer has gone; the daemon needs its time to say so."""
@@ -181,7 +185,7 @@ class PcscLink:
 
     def _look(self) -> ReaderState:
         if self._context is not None and not self._api.is_valid(self._context):
-            self.drop()
+            self._lose()
         if self._context is None:
             self._context = self._api.establish()
             self.contexts += 1
@@ -202,6 +206,10 @@ class PcscLink:
             self.losses += 1
             raise PcscError("look", Code.READER_UNAVAILABLE)
         return self._known
+
+    def _note_loss(self, error: PcscError) -> None:
+        if error.code in _LOST:
+            self._lose()
 
     def _lose(self) -> None:
         self.losses += 1

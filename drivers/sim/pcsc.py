@@ -193,9 +193,7 @@ class Machine:
             return
         for left_over in ("pcscd.comm", "pcscd.pid"):
             (self.folder / left_over).unlink(missing_ok=True)
-        # Another pair of ports: those of a daemon that was killed are not free at once.
-        self._port = self._port + 2 if self._port < 30000 else _FIRST_PORT
-        (self.folder / "reader.conf").write_text(self._reader_conf(), encoding="ascii")
+        self._write_reader_conf()
         self.daemon = await asyncio.create_subprocess_exec(
             _PCSCD,
             "--foreground",
@@ -234,18 +232,21 @@ class Machine:
         if plugged == self.plugged:
             return
         self.plugged = plugged
+        # Debian's pcscd does not read its files again, whatever signal it is sent.
         await self.kill()
         await self.start()
 
-    def _reader_conf(self) -> str:
-        if not self.plugged:
-            return ""
-        return (
-            'FRIENDLYNAME "Hall Twin"\n'
-            f"DEVICENAME /dev/null:{self._port:#x}\n"
-            f"LIBPATH {self.folder / _VPCD.name}\n"
-            f"CHANNELID {self._port:#x}\n"
+    def _write_reader_conf(self) -> None:
+        # Another pair of ports: those of a daemon that was killed are not free at once.
+        self._port = self._port + 2 if self._port < 30000 else _FIRST_PORT
+        lines = (
+            'FRIENDLYNAME "Hall Twin"',
+            f"DEVICENAME /dev/null:{self._port:#x}",
+            f"LIBPATH {self.folder / _VPCD.name}",
+            f"CHANNELID {self._port:#x}",
         )
+        text = "\n".join(lines if self.plugged else ()) + "\n"
+        (self.folder / "reader.conf").write_text(text, encoding="ascii")
 
     async def _is_up(self) -> bool:
         if not self.socket.exists():
@@ -517,6 +518,8 @@ def _go_inside(control: Path) -> None:
     for needed in (_PCSCD, _VPCD):
         if not needed.exists():
             raise SystemExit(f"{needed} is missing: install Debian's pcscd and vsmartcard-vpcd")
+    if control.absolute().is_relative_to("/run"):
+        raise SystemExit("--control: /run is hidden from the twin, take another folder")
     folder = Path(tempfile.mkdtemp(prefix="hall-pcsc-"))
     (folder / "drivers").mkdir()
     shutil.copy(_VPCD, folder)

@@ -23,8 +23,8 @@ _ANSWERS = (b"\x61\x13", b"\x6f\x02\x84\x00\x90\x00", b"\x6c\x08", b"\x6a\x82", 
 _COMMANDS = ("00A4000002EF15", "00B0000000", "0084000008", "00B2010400")
 
 
-class _HereAndNow(CallThread):
-    """Runs a call where it is asked for."""
+class HereAndNow(CallThread):
+    """Runs a call where it is asked for: nothing waits in truth."""
 
     def post(self, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -122,7 +122,7 @@ class PcscDriver:
             ),
             WireClock(),
             load=lambda: daemon,
-            thread=_HereAndNow("fuzz"),
+            thread=HereAndNow("fuzz"),
         )
         ends = []
         try:

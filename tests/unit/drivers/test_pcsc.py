@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Event, current_thread
@@ -14,17 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chip_card_reader.apdu import answer_of, is_command, select_application, with_length
-from drivers.chip_card_reader.call_thread import CallThread, result_of, settled
+from drivers.chip_card_reader.call_thread import CallThread, settled
 from drivers.chip_card_reader.pcsc import PcscConfig, PcscReader
 from drivers.chip_card_reader.pcsc_link import ReaderNotFoundError, pick
 from drivers.chip_card_reader.winscard import PNP_READER, Code, PcscError, ReaderState, State
 from drivers.registry import discover, parse_peripherals
-from hallkit.errors import ConfigError, DeviceBusy, DeviceError, DeviceUnavailable, Reason
+from hallkit.errors import (
+    ConfigError,
+    DeviceBusy,
+    DeviceError,
+    DeviceTimeout,
+    DeviceUnavailable,
+    Reason,
+)
 from hallkit.model.chip_card import ApduAnswer, CardSays, ChipCard, ChipCardKind
 from hallkit.model.device import DeviceStatus
 from hallkit.ports.chip_card_reader import CardRemoved, HolderNeedsPlugin, UnknownCard
 from hallkit.ports.id_card_reader import CardUnreadable, NoCard
 from hallkit.runtime.clock import SystemClock
+from launcher.rehearsals.fuzz_cards import HereAndNow
 
 T = TypeVar("T")
 READER = "Maker Model 00 00"
@@ -40,27 +48,13 @@ def _at_once() -> Iterator[None]:
         yield
 
 
-class Inline(CallThread):
-    """Runs a call where it is asked for: a test has no time to wait."""
-
-    def __init__(self) -> None:
-        super().__init__("inline")
-
-    def post(self, function: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        try:
-            future.set_result(function())
-        except Exception as error:  # noqa: BLE001  # as the thread does
-            future.set_exception(error)
-        return future
-
-
 class Daemon:
     """`PcSc` that says what it is told to."""
 
     def __init__(self, answers: Sequence[bytes] = ()) -> None:
         self.readers = [READER]
         self.flags = int(State.PRESENT) | 1 << 16
+        self.pnp = 0
         self.answers: Iterator[bytes] = iter(answers)
         self.errors: dict[str, list[int]] = {}
         """Codes with which the next calls of a name are answered."""
@@ -94,9 +88,10 @@ class Daemon:
         self, context: int, known: Sequence[tuple[str, int]], *, timeout_ms: int
     ) -> list[ReaderState]:
         self._fails("status_change")
-        if timeout_ms and [flags for name, flags in known if name != PNP_READER] == [self.flags]:
+        states = [self.pnp if name == PNP_READER else self.flags for name, _ in known]
+        if timeout_ms and states == [flags for _, flags in known]:
             raise PcscError("status_change", Code.TIMEOUT)
-        return [ReaderState(0 if name == PNP_READER else self.flags, ATR) for name, _ in known]
+        return [ReaderState(flags, ATR) for flags in states]
 
     def cancel(self, context: int) -> None:
         pass
@@ -125,7 +120,7 @@ class Daemon:
 
 def opened(daemon: Daemon, **settings: Any) -> PcscReader:
     config = PcscConfig.model_validate({"id": "reader", "driver": "pcsc", **settings})
-    return PcscReader(config, SystemClock(), load=lambda: daemon, thread=Inline())
+    return PcscReader(config, SystemClock(), load=lambda: daemon, thread=HereAndNow("here"))
 
 
 # ── Which reader ──
@@ -169,6 +164,26 @@ async def test_a_reader_that_is_pulled_out_and_back_in_is_found_again() -> None:
     assert await reader.poll_card() == NoCard()
     daemon.flags = int(State.PRESENT) | 2 << 16
     assert isinstance(await reader.poll_card(), HolderNeedsPlugin)
+
+
+async def test_waiting_ends_with_a_card_or_a_reader_and_not_with_another_program() -> None:
+    daemon = Daemon()
+    reader = opened(daemon)
+    assert (await reader.probe()).works
+    for flags, pnp, changed in (
+        (daemon.flags, 0, False),
+        (daemon.flags | int(State.INUSE), 0, False),
+        (int(State.EMPTY) | 2 << 16, 0, True),
+        (int(State.EMPTY) | 4 << 16, 0, True),
+        (int(State.EMPTY) | 4 << 16, int(State.CHANGED) | 2 << 16, True),
+    ):
+        daemon.flags, daemon.pnp = flags, pnp
+        assert await reader.wait_change(limit_s=0.01) is changed
+    daemon.readers = []
+    daemon.errors = {"status_change": [Code.UNKNOWN_READER]}
+    assert await reader.wait_change(limit_s=0.01), "ours was pulled out"
+    with pytest.raises(DeviceUnavailable):
+        await reader.wait_change(limit_s=0.01)
 
 
 # ── What calls return ──
@@ -215,7 +230,7 @@ async def test_a_machine_without_the_library() -> None:
         raise OSError("libpcsclite.so.1: cannot open shared object file")
 
     config = PcscConfig(id="reader", driver="pcsc")
-    reader = PcscReader(config, SystemClock(), load=load, thread=Inline())
+    reader = PcscReader(config, SystemClock(), load=load, thread=HereAndNow("here"))
     assert (await reader.probe()).reason is Reason.REFUSED
     with pytest.raises(DeviceUnavailable, match="not installed"):
         await reader.poll_card()
@@ -267,6 +282,40 @@ async def test_giving_back_never_fails() -> None:
     assert isinstance(await reader.poll_card(), HolderNeedsPlugin)
     async with reader:
         pass
+    assert not daemon.contexts
+
+
+async def test_a_session_that_somebody_forgets_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.chip_card_reader.pcsc._SESSION_S", 0.05)
+    daemon = Daemon()
+    reader = opened(daemon)
+    with pytest.raises(DeviceTimeout, match="session"):
+        async with reader.session():
+            await asyncio.Event().wait()
+    assert not daemon.cards
+    assert isinstance(await reader.poll_card(), HolderNeedsPlugin)
+
+
+async def test_while_a_call_hangs_nothing_else_is_asked_for() -> None:
+    """An hour of a hung daemon must not pile up an hour of calls."""
+    daemon, release = Daemon(), Event()
+    asked: list[str] = []
+
+    def list_readers(_context: int) -> list[str]:
+        asked.append("list_readers")
+        release.wait()
+        return [READER]
+
+    daemon.list_readers = list_readers  # type: ignore[method-assign]
+    config = PcscConfig(id="reader", driver="pcsc", call_timeout_s=0.02)
+    async with PcscReader(config, SystemClock(), load=lambda: daemon) as reader:
+        for _ in range(5):
+            assert (await reader.probe()).reason is Reason.SILENT
+        assert len(asked) == 1
+        release.set()
+        async with asyncio.timeout(20):
+            while not (await reader.probe()).works:  # noqa: ASYNC110  # a turn, not a time
+                await asyncio.sleep(0)
     assert not daemon.contexts
 
 
@@ -462,6 +511,11 @@ async def test_a_thread_that_hangs_ends_when_it_can() -> None:
     release.set()
     assert await asyncio.wrap_future(hanging)
     assert await asyncio.wrap_future(behind) == "done"
+
+
+async def result_of(future: Future[T], *, timeout_s: float) -> T:
+    async with asyncio.timeout(timeout_s):
+        return await asyncio.wrap_future(future)
 
 
 def _fail() -> None:
