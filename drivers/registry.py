@@ -24,6 +24,7 @@ from hallkit.runtime.clock import Clock
 from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = (
+    "chip_card_reader",
     "code_scanner",
     "id_card_reader",
     "led_bar",
@@ -33,7 +34,7 @@ PORT_FOLDERS = (
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["ipp", "serial", "tcp"]
+Transport = Literal["ipp", "pcsc", "serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):

@@ -16,6 +16,7 @@ from random import Random
 from typing import Protocol
 
 from affairs.catalogue_source import load_items
+from launcher.rehearsals.fuzz_cards import PcscDriver
 from launcher.rehearsals.fuzz_devices import (
     EscPosDriver,
     EscPosStatus,
@@ -61,6 +62,7 @@ async def run(plan: Plan, record: Record) -> None:
         "onbon driver": OnbonDriver(),
         "nut driver": NutDriver(),
         "ipp driver": IppDriver(),
+        "pcsc driver": PcscDriver(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
     }

@@ -115,6 +115,22 @@ CASES: dict[str, tuple[Case, ...]] = {
         *(fault(name) for name in ("drop", "deaf", "half", "cut", "garble", "flood", "hang_up")),
         POWER_CUT,
     ),
+    "pcsc": (
+        Case("reader.unplug", ({"do": "reader.unplug"},), ({"do": "reader.plug"},)),
+        Case("daemon.kill", ({"do": "daemon.kill"},), ({"do": "daemon.start"},)),
+        Case("daemon.freeze", ({"do": "daemon.freeze"},), ({"do": "daemon.thaw"},)),
+        Case(
+            "busy",
+            ({"do": "card.insert"}, {"do": "busy"}),
+            ({"do": "free"}, {"do": "card.remove"}),
+        ),
+        Case(
+            "mute",
+            ({"do": "fault.set", "fault": "mute"}, {"do": "card.insert"}),
+            ({"do": "card.remove"},),
+            passes=True,
+        ),
+    ),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -140,6 +156,7 @@ MORE: dict[str, dict[str, Any]] = {
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
     "nut": {"answer_timeout_s": 0.5},
     "ipp": {"answer_timeout_s": 0.5},
+    "pcsc": {"call_timeout_s": 0.5},
 }
 
 
@@ -148,7 +165,9 @@ def test_every_driver_is_in_the_table() -> None:
 
 
 @asynccontextmanager
-async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[Driver, Path]]:
+async def opened(
+    key: str, folder: Path, nut_twin: Path, pcsc_twin: Path
+) -> AsyncIterator[tuple[Driver, Path]]:
     """The driver of a key, and the control socket of its twin."""
     spec = discover()[key]
     control, link = folder / "control", folder / "port"
@@ -161,6 +180,9 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         options += ["--folder", folder]
     if key == "nut":
         yield _driver(key, {"kind": "tcp", "port": (await _state(nut_twin))["port"]}), nut_twin
+        return
+    if key == "pcsc":
+        yield _driver(key, {"kind": "pcsc", "reader": "Hall Twin 00 00"}), pcsc_twin
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
@@ -194,9 +216,11 @@ async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(CASES))
-async def test_each_fault_has_a_state_and_words(key: str, tmp_path: Path, nut_twin: Path) -> None:
+async def test_each_fault_has_a_state_and_words(
+    key: str, tmp_path: Path, nut_twin: Path, pcsc_twin: Path
+) -> None:
     rows: list[tuple[str, ...]] = []
-    async with opened(key, tmp_path, nut_twin) as (driver, control), driver:
+    async with opened(key, tmp_path, nut_twin, pcsc_twin) as (driver, control), driver:
 
         async def fine() -> bool:
             report = await driver.probe()
