@@ -25,6 +25,7 @@ from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = (
     "auxiliaries",
+    "chip_card_reader",
     "code_scanner",
     "id_card_reader",
     "key_panel",
@@ -35,7 +36,7 @@ PORT_FOLDERS = (
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["evdev", "ipp", "serial", "tcp"]
+Transport = Literal["evdev", "ipp", "pcsc", "serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):

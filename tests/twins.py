@@ -7,6 +7,7 @@ def test_…(nut_twin: Path): …     the path of its control socket (drivers/si
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -34,16 +35,15 @@ def tell(control: Path, do: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running(
-    module: str, control: Path, shared_processes: set[int], *options: str
-) -> Iterator[Path]:
-    """The control socket of a twin that many tests use, one after the other."""
+def running(module: str, control: Path, shared_processes: set[int], *options: str) -> Iterator[str]:
+    """A twin that many tests use, one after the other, and what it says behind `ready`."""
     command = [sys.executable, "-P", "-m", module, "--control", str(control), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         shared_processes.add(process.pid)
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("ready")
-        yield control
+        ready, _, told = process.stdout.readline().partition(" ")
+        assert ready.strip() == "ready"
+        yield told.strip()
         process.terminate()
 
 
@@ -52,8 +52,8 @@ def nut_process(
     tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
 ) -> Iterator[Path]:
     """A real upsd with dummy-ups."""
-    socket_path = tmp_path_factory.mktemp("nut") / "control"
-    with running("drivers.sim.nut", socket_path, shared_processes) as control:
+    control = tmp_path_factory.mktemp("nut") / "control"
+    with running("drivers.sim.nut", control, shared_processes):
         yield control
 
 
@@ -64,11 +64,12 @@ def modbus_processes(
     """Modbus units on a pty, whose link `port` stands beside the socket, and over TCP."""
     serial, tcp = (tmp_path_factory.mktemp(f"modbus-{wire}") for wire in ("serial", "tcp"))
     module, link = "drivers.sim.modbus", ("--link", str(serial / "port"))
+    controls = {"serial": serial / "control", "tcp": tcp / "control"}
     with (
-        running(module, serial / "control", shared_processes, *link) as on_line,
-        running(module, tcp / "control", shared_processes) as on_network,
+        running(module, controls["serial"], shared_processes, *link),
+        running(module, controls["tcp"], shared_processes),
     ):
-        yield {"serial": on_line, "tcp": on_network}
+        yield controls
 
 
 @pytest.fixture
@@ -96,18 +97,33 @@ def evdev_process(
     if PRELOAD not in Path("/proc/self/maps").read_text(encoding="utf-8"):
         yield None
         return
-    socket_path = tmp_path_factory.mktemp("evdev") / "control"
-    with running("drivers.sim.evdev", socket_path, shared_processes) as control:
+    control = tmp_path_factory.mktemp("evdev") / "control"
+    with running("drivers.sim.evdev", control, shared_processes):
         yield control
 
 
 @pytest.fixture
 def evdev_twin(emulated: None, evdev_process: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same, plugged in and without a fault.
-
-    A test that asks for it late names `evdev_process` too, so that it is older than the test.
-    """
+    """The same, plugged in and without a fault."""
     assert evdev_process is not None
     tell(evdev_process, "reset")
     monkeypatch.setenv(VARIABLE, tell(evdev_process, "state")["state"]["root"])
     return evdev_process
+
+
+@pytest.fixture(scope="session")
+def pcsc_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """A real pcscd of our own. Its library asks once a process where the daemon is."""
+    control = tmp_path_factory.mktemp("pcsc") / "control"
+    with running("drivers.sim.pcsc", control, shared_processes) as daemon:
+        os.environ["PCSCLITE_CSOCK_NAME"] = daemon
+        yield control
+
+
+@pytest.fixture
+def pcsc_twin(pcsc_process: Path) -> Path:
+    """The same, up and well, with no card in it."""
+    tell(pcsc_process, "reset")
+    return pcsc_process

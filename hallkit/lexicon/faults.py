@@ -15,6 +15,7 @@ AS_USUAL = "machine.as_usual"
 """What a citizen need not know of."""
 
 _DOWN: Mapping[str, str] = {
+    "chip_card_reader": "machine.chip_reader_down",
     "code_scanner": "machine.scanner_down",
     "id_card_reader": "machine.reader_down",
     "key_panel": "machine.keys_down",

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from affairs.catalogue_source import load_items
 from launcher.rehearsals.fuzz_auxiliaries import ModbusDriver
+from launcher.rehearsals.fuzz_cards import PcscDriver
 from launcher.rehearsals.fuzz_devices import (
     EscPosDriver,
     EscPosStatus,
@@ -69,6 +70,7 @@ async def run(plan: Plan, record: Record) -> None:
         "ipp driver": IppDriver(),
         "modbus driver": ModbusDriver("rtu"),
         "modbus driver over TCP": ModbusDriver("tcp"),
+        "pcsc driver": PcscDriver(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
         "wedge_scanner driver": WedgeDriver(),

@@ -165,6 +165,22 @@ CASES: dict[str, tuple[Case, ...]] = {
         UNPLUGGED,
         held_by_another({"do": "fault.set", "fault": "busy"}),
     ),
+    "pcsc": (
+        Case("reader.unplug", ({"do": "reader.unplug"},), ({"do": "reader.plug"},)),
+        Case("daemon.kill", ({"do": "daemon.kill"},), ({"do": "daemon.start"},)),
+        Case("daemon.freeze", ({"do": "daemon.freeze"},), ({"do": "daemon.thaw"},)),
+        Case(
+            "busy",
+            ({"do": "card.insert"}, {"do": "busy"}),
+            ({"do": "free"}, {"do": "card.remove"}),
+        ),
+        Case(
+            "mute",
+            ({"do": "fault.set", "fault": "mute"}, {"do": "card.insert"}),
+            ({"do": "card.remove"},),
+            passes=True,
+        ),
+    ),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -212,10 +228,16 @@ MORE: dict[str, dict[str, Any]] = {
     },
     "nut": {"answer_timeout_s": 0.5},
     "ipp": {"answer_timeout_s": 0.5},
+    "pcsc": {"call_timeout_s": 0.5},
 }
 
 
-SHARED = {"nut": "nut_twin", "wedge_scanner": "evdev_twin", "evdev_keys": "evdev_twin"}
+SHARED = {
+    "nut": "nut_twin",
+    "wedge_scanner": "evdev_twin",
+    "evdev_keys": "evdev_twin",
+    "pcsc": "pcsc_twin",
+}
 """Fixtures of twins that run already (tests/twins.py)."""
 
 
@@ -238,8 +260,11 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
     if shared is not None:
         state = await _state(shared)
         tcp = {"kind": "tcp", "port": state.get("port")}
-        evdev = {"kind": "evdev", "path": state.get("link")}
-        yield _driver(key, evdev if "evdev" in spec.transports else tcp), shared
+        places = {
+            "evdev": {"kind": "evdev", "path": state.get("link")},
+            "pcsc": {"kind": "pcsc", "reader": "Hall Twin 00 00"},
+        }
+        yield _driver(key, places.get(spec.transports[0], tcp)), shared
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
@@ -276,7 +301,7 @@ async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(CASES))
 async def test_each_fault_has_a_state_and_words(
-    key: str, tmp_path: Path, request: pytest.FixtureRequest, nut_process: Path, evdev_process: Path
+    key: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rows: list[tuple[str, ...]] = []
     shared = request.getfixturevalue(SHARED[key]) if key in SHARED else None
