@@ -18,6 +18,7 @@ from edge_agent.devices.card_worker import CardWorker
 from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
+from edge_agent.power_guard import PowerGuard, PoweroffFile
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
 from hallkit import __version__
@@ -38,7 +39,12 @@ from hallkit.runtime.last_good import LastGood
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
 from hallkit.runtime.tls import client_context
-from hallkit.wire.events import ConfigurationChecked, DeviceStateChanged, EventData
+from hallkit.wire.events import (
+    ConfigurationChecked,
+    DeviceStateChanged,
+    EventData,
+    PowerChanged,
+)
 from hallkit.wire.mqtt import Info
 from hallkit.wire.topics import DeviceTopics
 
@@ -46,6 +52,12 @@ PROCESS = "edge_agent"
 
 CARD_READER = "card-reader"
 """What the card reader's process is called on standard output."""
+
+POWEROFF = "poweroff"
+"""In the runtime folder: who writes it switches the machine off (systemd/hall-poweroff.path)."""
+
+POWER = "power"
+"""Why the print queue is held."""
 
 JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
 
@@ -79,6 +91,8 @@ async def serve(ready: ReadyCallback) -> None:
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
+            if agent.power is not None:
+                tasks.create_task(agent.power.run(), name="power")
             tasks.create_task(agent.configuration.run(), name="configuration")
             if last_good.healed:
                 agent.configuration_changed(right(PROCESS))
@@ -116,6 +130,7 @@ class _Agent:
         self.recorder = recorder
         self.configuration = ConfigurationWatch(state, clock, tell=self.configuration_changed)
         self.queue: PrintQueue | None = None
+        self.power: PowerGuard | None = None
         self._clock = clock
         self._disk_refuses = False
         self._log = get_logger()
@@ -169,6 +184,20 @@ class _Agent:
         )
         if self.queue is not None:
             self.api.owe(await self.queue.unfinished())
+        ups = host.of_port("ups")
+        if ups is not None:
+            self.power = PowerGuard(
+                ups,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+                clock,
+                limits=settings.power,
+                runtime=places.runtime,
+                switch=PoweroffFile(places.runtime / POWEROFF),
+                busy=self._is_busy,
+                tell=self._power_changed,
+            )
+            self.api.power_is(self.power.phase)
+            if self.queue is not None:
+                self.queue.hold(POWER)  # until it is known whether the battery ends
         host.listen(self._device_changed)
         self.link = MqttLink(
             host=settings.broker.host,
@@ -252,6 +281,26 @@ class _Agent:
             self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
+
+    async def _power_changed(self, told: PowerChanged) -> None:
+        """Before anything else follows from it, it is in the outbox."""
+        if self.queue is not None:
+            if told.phase.ends:
+                self.queue.hold(POWER)
+            else:
+                self.queue.release(POWER)
+        self.api.power_is(told.phase)
+        await self._keep(told)
+
+    async def _is_busy(self) -> bool:
+        """Something is under way that a power cut should wait for."""
+        if self.api.in_visit or (self.queue is not None and self.queue.printing):
+            return True
+        # A hall whose network is down with the mains hears of it when they are back.
+        try:
+            return self.link.connected.is_set() and await self.recorder.outbox.size() > 0
+        except StoreError:
+            return False
 
     def _want_catalogue(self) -> None:
         if self.catalogue is not None:

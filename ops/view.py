@@ -13,9 +13,11 @@ from hallkit.errors import Reason
 from hallkit.lexicon.faults import for_technicians
 from hallkit.model.base import Value
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.power import PowerPhase
 from hallkit.wire.events import (
     ConfigurationChecked,
     DeviceStateChanged,
+    PowerChanged,
     TicketPrinted,
     VisitEnded,
     VisitStarted,
@@ -398,6 +400,10 @@ def _event(row: sa.RowMapping, machine_name: str) -> EventView:
         case TicketPrinted.EVENT_TYPE:
             words = f"console.event.print_{data['state']}"
             tone = "attention" if data["state"] == "waiting" else "plain"
+        case PowerChanged.EVENT_TYPE:
+            phase = PowerPhase(data["phase"])
+            words = f"console.event.power_{phase}"
+            tone = "done" if phase is PowerPhase.MAINS else "attention"
         case ConfigurationChecked.EVENT_TYPE:
             told = ConfigurationChecked.model_validate(data)
             tone = "attention" if told.total else "done"

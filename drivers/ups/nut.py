@@ -232,6 +232,7 @@ def reading_of(
     reading = PowerReading(
         on_battery="OB" in tokens,
         battery_low=reason is Reason.BATTERY_LOW,
+        switches_off="FSD" in tokens,
         charge_percent=_number(variables, "battery.charge", 100),
         runtime_s=_number(variables, "battery.runtime", math.inf),
         load_percent=_number(variables, "ups.load", 1000),

@@ -1,7 +1,8 @@
 """What the edge agent's processes offer on local buses, as typed requests, results and events.
 
-`agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`; events
-`device.changed`, `print.changed`, `link.changed`; the snapshot is `AgentSnapshot`. No card passes.
+`agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
+`visit.hold`; events `device.changed`, `print.changed`, `link.changed`, `power.changed`; the
+snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
@@ -22,6 +23,7 @@ from pydantic import Field
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, Slip
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
@@ -31,6 +33,7 @@ PRINT_SUBMIT = "print.submit"
 PRINT_JOB = "print.job"
 CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
+VISIT_HOLD = "visit.hold"
 
 DEVICE_CHANGED = "device.changed"
 PRINT_CHANGED = "print.changed"
@@ -39,6 +42,7 @@ CARD_UNREADABLE = "card.unreadable"
 CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
+POWER_CHANGED = "power.changed"
 
 
 TERMINAL_EVENTS: Mapping[str, type[EventData]] = MappingProxyType(
@@ -52,6 +56,7 @@ class AgentSnapshot(Message):
     jobs: tuple[PrintJob, ...]
     """Unfinished jobs."""
     link_up: bool
+    power: PowerPhase = PowerPhase.MAINS
 
 
 class CardSnapshot(Message):
@@ -100,6 +105,21 @@ class DeviceChanged(Message):
 
 class LinkChanged(Message):
     up: bool
+
+
+class PowerTold(Message):
+    """Data of `power.changed`."""
+
+    phase: PowerPhase
+
+
+class VisitHold(Message):
+    """A visit is under way, or no longer. It ends with the connection.
+
+    The agent waits for it, within limits, before it switches the machine off.
+    """
+
+    on: bool
 
 
 class EventAdd(Message):

@@ -14,6 +14,7 @@ from pydantic import Field
 from hallkit.errors import WireError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import new_id
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.wire.base import Message
 
@@ -45,8 +46,9 @@ class VisitEnded(EventData):
 
     EVENT_TYPE: ClassVar[str] = "visit.ended.v1"
     visit: SHORT_TEXT
-    outcome: Literal["ticket", "guide", "left", "timed_out"]
-    """ticket: took a number; guide: read a list; left: ended it; timed_out: walked away."""
+    outcome: Literal["ticket", "guide", "left", "timed_out", "closed"]
+    """ticket: took a number; guide: read a list; left: ended it; timed_out: walked away; closed:
+    the machine had to end it."""
     item: SHORT_TEXT = ""
     age_band: Literal["", "under_18", "18_59", "60_plus"] = ""
     duration_s: Annotated[int, Field(ge=0)] = 0
@@ -76,6 +78,16 @@ class Health(EventData):
     refused_messages: int
     reports_dropped: Annotated[int, Field(ge=0)] = 0
     """Reports given up since set-up because the outbox was full or they were too old."""
+
+
+class PowerChanged(EventData):
+    """What the machine does about its current changed."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.power.v1"
+    phase: PowerPhase
+    charge_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    runtime_s: Annotated[float, Field(ge=0)] | None = None
+    """How long the battery still carries the load, as the UPS said last."""
 
 
 class ConfigurationChecked(EventData):
@@ -137,6 +149,7 @@ EVENTS: dict[str, type[EventData]] = {
         VisitEnded,
         TicketPrinted,
         Health,
+        PowerChanged,
         ConfigurationChecked,
     )
 }

@@ -91,6 +91,7 @@ def test_half_a_list_is_no_list(answer: str) -> None:
 def test_a_status_is_read(status: str, on_battery: bool, low: bool, reason: Reason | None) -> None:
     reading, told = reading_of({"ups.status": status}, device_id="ups")
     assert (reading.on_battery, reading.battery_low, told) == (on_battery, low, reason)
+    assert reading.switches_off == ("FSD" in status)
     assert (reading.charge_percent, reading.runtime_s, reading.load_percent) == (None, None, None)
 
 

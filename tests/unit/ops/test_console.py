@@ -13,6 +13,7 @@ import pytest
 from hallkit.errors import Reason, TrustError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.power import PowerPhase
 from hallkit.runtime.clock import SystemClock
 from hallkit.web.login import read_token
 from hallkit.web.style import tokens_css
@@ -71,7 +72,9 @@ def test_every_event_has_words() -> None:
         assert table.has(f"console.event.print_{state}")
     assert table.has("console.event.configuration_wrong")
     assert table.has("console.event.configuration_right")
-    assert len(EVENTS) == 6, "a new event: give it words in ops/view.py and here"
+    for phase in PowerPhase:
+        assert table.has(f"console.event.power_{phase}")
+    assert len(EVENTS) == 7, "a new event: give it words in ops/view.py and here"
 
 
 def test_every_word_of_the_page_exists() -> None:
