@@ -157,6 +157,22 @@ def test_a_machine_that_lives_on_after_the_command_serves_again_with_the_mains(
     assert machine.state == PowerState(last=MAINS)
 
 
+def test_mains_that_blink_just_then_open_nothing(machine: Machine) -> None:
+    machine.looks(LOW, LIMITS.words_s + LIMITS.stuck_s)
+    assert machine.looks(MAINS, LIMITS.steady_s) is PowerPhase.SHUTDOWN
+    assert machine.effects == ["switch_off"]
+    assert machine.looks(MAINS) is PowerPhase.MAINS
+
+
+def test_what_began_between_two_cuts_is_waited_for_anew(machine: Machine) -> None:
+    machine.looks(LOW, LIMITS.words_s - 1)
+    machine.looks(MAINS, LIMITS.steady_s - 2)
+    machine.looks(LOST, LIMITS.close_s)
+    machine.busy = True
+    assert machine.looks(LOW, LIMITS.close_s) is PowerPhase.ENDING
+    assert machine.looks(LOW) is PowerPhase.SHUTDOWN
+
+
 @pytest.mark.parametrize("seen", [LOW, None])
 def test_a_machine_that_lives_on_without_mains_is_told_again(
     machine: Machine, seen: PowerReading | None
