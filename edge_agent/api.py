@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge_agent.devices.print_queue import PrintQueue
@@ -13,12 +14,13 @@ from hallkit.model.device import DeviceReport
 from hallkit.model.ids import JobId
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
-from hallkit.runtime.bus import BusServer, Connection, parse_args
+from hallkit.runtime.bus import BusServer, Connection, Handler, parse_args
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
 from hallkit.wire.events import EventData
 
 SOCKET_NAME = "agent.sock"
+ROLE = "terminal"
 
 
 class AgentApi:
@@ -32,8 +34,11 @@ class AgentApi:
         reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
         events: Mapping[str, type[EventData]] = bus.TERMINAL_EVENTS,
+        leases: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
-        """`events`: what the application of this socket may tell, by type."""
+        """`events`: what the application of this socket may tell, by type. `leases`: its requests
+        for them (`edge_agent.technician_api.lease_handlers`).
+        """
         self._events = events
         self._reports = reports
         self._recorder = recorder
@@ -52,6 +57,7 @@ class AgentApi:
                 bus.PRINT_JOB: self._print_job,
                 bus.EVENT_ADD: self._event_add,
                 bus.VISIT_HOLD: self._visit_hold,
+                **leases,
             },
             snapshot=self._snapshot,
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent import health
+from edge_agent.api import ROLE as TERMINAL_ROLE
 from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
@@ -16,11 +17,14 @@ from edge_agent.desired import DesiredState
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
 from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
+from edge_agent.devices.leases import Leases
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.power_guard import PowerGuard, PoweroffFile
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
+from edge_agent.technician_api import SOCKET_NAME as TECHNICIAN_SOCKET
+from edge_agent.technician_api import TechnicianApi, lease_handlers
 from hallkit import __version__
 from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
@@ -56,8 +60,11 @@ CARD_READER = "card-reader"
 POWEROFF = "poweroff"
 """In the runtime folder: who writes it switches the machine off (systemd/hall-poweroff.path)."""
 
-POWER = "power"
+POWER, LEASE = "power", "lease"
 """Why the print queue is held."""
+
+PRINT_QUEUE = "print_queue"
+"""Who has the printer while a slip comes out."""
 
 JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
 
@@ -85,9 +92,10 @@ async def serve(ready: ReadyCallback) -> None:
             key=places.credentials / "catalogue.pub",
             told=agent.desired.catalogue_is,
         )
-        async with agent.api.server, asyncio.TaskGroup() as tasks:
+        async with agent.api.server, agent.technician.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
             tasks.create_task(catalogue.run(), name="catalogue")
+            tasks.create_task(agent.leases.run(), name="leases")
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
@@ -122,6 +130,8 @@ class _Agent:
     """The parts that know each other."""
 
     api: AgentApi
+    technician: TechnicianApi
+    leases: Leases
     card_worker: CardWorker
     device_link: DeviceLink
     link: MqttLink
@@ -179,8 +189,26 @@ class _Agent:
         def reports() -> tuple[DeviceReport, ...]:
             return (*worker.reports, *host.reports)
 
+        self.leases = Leases(
+            clock,
+            # Not the card readers: another process has them.
+            devices=lambda: tuple(report.id for report in host.reports),
+            used_by=self._used_by,
+            changed=self._lease_changed,
+        )
         self.api = AgentApi(
-            places.runtime / SOCKET_NAME, self.recorder, reports=reports, queue=self.queue
+            places.runtime / SOCKET_NAME,
+            self.recorder,
+            reports=reports,
+            queue=self.queue,
+            leases=lease_handlers(self.leases, TERMINAL_ROLE),
+        )
+        self.technician = TechnicianApi(
+            places.runtime / TECHNICIAN_SOCKET,
+            self.leases,
+            clock,
+            reports=reports,
+            printer=printer,  # type: ignore[arg-type]  # as above
         )
         if self.queue is not None:
             self.api.owe(await self.queue.unfinished())
@@ -281,6 +309,21 @@ class _Agent:
             self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
+
+    def _used_by(self, device: str) -> str:
+        queue = self.queue
+        return (
+            PRINT_QUEUE if queue is not None and queue.printing and queue.device == device else ""
+        )
+
+    def _lease_changed(self, device: str, taken: bool) -> None:
+        """Slips wait while somebody else has their printer."""
+        if self.queue is None or device != self.queue.device:
+            return
+        if taken:
+            self.queue.hold(LEASE)
+        else:
+            self.queue.release(LEASE)
 
     async def _power_changed(self, told: PowerChanged) -> None:
         """Before anything else follows from it, it is in the outbox."""

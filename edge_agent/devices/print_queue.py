@@ -87,6 +87,11 @@ class PrintQueue:
         """An attempt is under way."""
         self._log = get_logger().bind(device=printer.report.id)
 
+    @property
+    def device(self) -> str:
+        """The printer's id."""
+        return self._printer.report.id
+
     async def submit(self, job: JobId, slip: Slip) -> PrintJob:
         """Promise a job; idempotent by its id. Another slip under the same id is refused."""
         text = slip.model_dump_json()

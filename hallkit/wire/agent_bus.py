@@ -7,6 +7,10 @@ snapshot is `AgentSnapshot`. No card passes.
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
 
+On `agent.sock` and `technician.sock`: `device.lease`, `device.renew`, `device.release` take a
+device for a time, for this connection alone; everybody else is told who has it, by role. Under such
+a lease `technician.sock` takes `print.test`; also `devices.list`, and its snapshot is `Devices`.
+
 `card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
 `device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
 to the connection that watches; the snapshot is `CardSnapshot`.
@@ -24,7 +28,7 @@ from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
 from hallkit.model.power import PowerPhase
-from hallkit.model.printing import PrintJob, Slip
+from hallkit.model.printing import PrintJob, PrintOutcome, Slip
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
 
@@ -34,6 +38,10 @@ PRINT_JOB = "print.job"
 CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
 VISIT_HOLD = "visit.hold"
+DEVICE_LEASE = "device.lease"
+DEVICE_RENEW = "device.renew"
+DEVICE_RELEASE = "device.release"
+PRINT_TEST = "print.test"
 
 DEVICE_CHANGED = "device.changed"
 PRINT_CHANGED = "print.changed"
@@ -120,6 +128,41 @@ class VisitHold(Message):
     """
 
     on: bool
+
+
+LEASE_LIMIT_S = 600.0
+"""Whoever needs a device for longer renews; a caller that hangs holds it no longer than this."""
+
+
+class DeviceLease(Message):
+    """Arguments of `device.lease` and `device.renew`: the time begins anew with each.
+
+    Errors: `device.busy` with the role of who has it, and until when.
+    """
+
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+    seconds: Annotated[float, Field(gt=0, le=LEASE_LIMIT_S)] = 60.0
+
+
+class DeviceLeased(Message):
+    """The device is this connection's until then, or until the connection ends."""
+
+    device: str
+    until_ms: int
+
+
+class DeviceRelease(Message):
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PrintTest(Message):
+    """A test slip on a printer that this connection has leased."""
+
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PrintTested(Message):
+    outcome: PrintOutcome
 
 
 class EventAdd(Message):

@@ -1,0 +1,100 @@
+"""What a technician at the machine may ask (`technician.sock`): its user's own, and root's.
+
+Leases are on the applications' socket, too: `lease_handlers`, with the role of that socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_agent.devices.leases import Leases
+from hallkit.errors import NotSupported, Reason
+from hallkit.lexicon.words import words
+from hallkit.model.device import DeviceReport
+from hallkit.model.printing import QrLine, RuleLine, Slip, TextLine
+from hallkit.ports.ticket_printer import TicketPrinter
+from hallkit.runtime.bus import BusServer, Connection, Handler, parse_args
+from hallkit.runtime.clock import Clock, local
+from hallkit.wire import agent_bus as bus
+from hallkit.wire.base import Message
+
+SOCKET_NAME = "technician.sock"
+ROLE = "technician"
+
+
+def lease_handlers(leases: Leases, role: str) -> dict[str, Handler]:
+    """The three requests, for a socket whose peers have this role."""
+
+    async def take(args: Mapping[str, Any], caller: Connection) -> Message:
+        wanted = parse_args(bus.DeviceLease, args)
+        until_ms = leases.take(wanted.device, caller, role=role, seconds=wanted.seconds)
+        return bus.DeviceLeased(device=wanted.device, until_ms=until_ms)
+
+    async def renew(args: Mapping[str, Any], caller: Connection) -> Message:
+        wanted = parse_args(bus.DeviceLease, args)
+        until_ms = leases.renew(wanted.device, caller, seconds=wanted.seconds)
+        return bus.DeviceLeased(device=wanted.device, until_ms=until_ms)
+
+    async def release(args: Mapping[str, Any], caller: Connection) -> Message:
+        leases.release(parse_args(bus.DeviceRelease, args).device, caller)
+        return bus.Empty()
+
+    return {bus.DEVICE_LEASE: take, bus.DEVICE_RENEW: renew, bus.DEVICE_RELEASE: release}
+
+
+class TechnicianApi:
+    """The technician's local bus server."""
+
+    def __init__(
+        self,
+        path: Path,
+        leases: Leases,
+        clock: Clock,
+        *,
+        reports: Callable[[], tuple[DeviceReport, ...]],
+        printer: TicketPrinter | None,
+    ) -> None:
+        self._leases = leases
+        self._clock = clock
+        self._reports = reports
+        self._printer = printer
+        self.server = BusServer(
+            "technician",
+            path,
+            handlers={
+                **lease_handlers(leases, ROLE),
+                bus.DEVICES_LIST: self._devices_list,
+                bus.PRINT_TEST: self._print_test,
+            },
+            snapshot=self._snapshot,
+        )
+
+    def _snapshot(self) -> Message:
+        return bus.Devices(devices=self._reports())
+
+    async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
+        return self._snapshot()
+
+    async def _print_test(self, args: Mapping[str, Any], caller: Connection) -> Message:
+        device = parse_args(bus.PrintTest, args).device
+        if self._printer is None or self._printer.report.id != device:
+            raise NotSupported(device, Reason.UNSUPPORTED, "no ticket printer")
+        with self._leases.using(device, caller):
+            outcome = await self._printer.print_slip(test_slip(self._clock.wall_ms()), marked=False)
+        return bus.PrintTested(outcome=outcome)
+
+
+def test_slip(now_ms: int) -> Slip:
+    """Paper that nobody can take for a number: large letters, small ones, a code."""
+    say = words("zh_CN")
+    return Slip(
+        lines=(
+            TextLine(text=say("technician.test_slip"), scale=2, bold=True, align="center"),
+            TextLine(text=f"{local(now_ms):%Y-%m-%d %H:%M:%S}", align="center"),
+            RuleLine(),
+            TextLine(text=say("technician.test_text")),
+            QrLine(text="HALL-TEST", module_dots=5),
+        )
+    )
