@@ -12,6 +12,7 @@ from edge_agent.records import Recorder
 from hallkit.errors import NotPermitted, NotSupported, Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import JobId
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.bus import BusServer, Connection, Handler, parse_args
@@ -46,6 +47,7 @@ class AgentApi:
         self._jobs: dict[str, PrintJob] = {}
         self._link_up = False
         self._power = PowerPhase.MAINS
+        self._maintenance = MaintenancePhase.INACTIVE
         self._visits: set[Connection] = set()
         """Whoever said that a visit is under way."""
         self.server = BusServer(
@@ -81,6 +83,10 @@ class AgentApi:
         self._power = phase
         self.server.publish(bus.POWER_CHANGED, bus.PowerTold(phase=phase))
 
+    def maintenance_is(self, told: bus.MaintenanceTold) -> None:
+        self._maintenance = told.phase
+        self.server.publish(bus.MAINTENANCE_CHANGED, told)
+
     @property
     def in_visit(self) -> bool:
         """A visit is under way on a connection that is still there."""
@@ -99,6 +105,7 @@ class AgentApi:
             jobs=tuple(self._jobs.values()),
             link_up=self._link_up,
             power=self._power,
+            maintenance=self._maintenance,
         )
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent import health
+from edge_agent import health, maintenance_mode
 from edge_agent.api import ROLE as TERMINAL_ROLE
 from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
@@ -20,11 +20,14 @@ from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
 from edge_agent.devices.leases import Leases
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
+from edge_agent.maintenance import MaintenanceState
+from edge_agent.maintenance_mode import Maintenance
 from edge_agent.power_guard import PowerGuard, PoweroffFile
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
+from edge_agent.technician_api import ROLE as TECHNICIAN_ROLE
 from edge_agent.technician_api import SOCKET_NAME as TECHNICIAN_SOCKET
-from edge_agent.technician_api import TechnicianApi, lease_handlers
+from edge_agent.technician_api import TechnicianApi, lease_handlers, maintenance_told
 from hallkit import __version__
 from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
@@ -33,6 +36,7 @@ from hallkit.clients.outbox import Outbox
 from hallkit.errors import StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
@@ -47,6 +51,7 @@ from hallkit.wire.events import (
     ConfigurationChecked,
     DeviceStateChanged,
     EventData,
+    MaintenanceChanged,
     PowerChanged,
 )
 from hallkit.wire.mqtt import Info
@@ -60,13 +65,13 @@ CARD_READER = "card-reader"
 POWEROFF = "poweroff"
 """In the runtime folder: who writes it switches the machine off (systemd/hall-poweroff.path)."""
 
-POWER, LEASE = "power", "lease"
+POWER, LEASE, MAINTENANCE = "power", "lease", "maintenance"
 """Why the print queue is held."""
 
 PRINT_QUEUE = "print_queue"
 """Who has the printer while a slip comes out."""
 
-JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
+JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA, maintenance_mode.SCHEMA]
 
 
 async def serve(ready: ReadyCallback) -> None:
@@ -96,6 +101,7 @@ async def serve(ready: ReadyCallback) -> None:
             tasks.create_task(host.run(), name="peripherals")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.leases.run(), name="leases")
+            tasks.create_task(agent.maintenance.run(), name="maintenance")
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
@@ -131,6 +137,7 @@ class _Agent:
 
     api: AgentApi
     technician: TechnicianApi
+    maintenance: Maintenance
     leases: Leases
     card_worker: CardWorker
     device_link: DeviceLink
@@ -151,7 +158,8 @@ class _Agent:
         )
         self.catalogue: CatalogueSync | None = None
         self._to_record: asyncio.Queue[tuple[EventData, str]] = asyncio.Queue()
-        self._recorded: dict[str, DeviceReport] = {}
+        self._recorded: dict[str, DeviceStateChanged] = {}
+        """What the centre was told last, by device."""
 
     @classmethod
     async def assemble(
@@ -203,13 +211,23 @@ class _Agent:
             queue=self.queue,
             leases=lease_handlers(self.leases, TERMINAL_ROLE),
         )
+        self.maintenance = Maintenance(
+            journal,
+            clock,
+            limits=settings.maintenance,
+            serving=self._is_serving,
+            working=lambda: self.leases.any_of(TECHNICIAN_ROLE),
+            tell=self._maintenance_changed,
+        )
         self.technician = TechnicianApi(
             places.runtime / TECHNICIAN_SOCKET,
             self.leases,
             clock,
             reports=reports,
             printer=printer,  # type: ignore[arg-type]  # as above
+            maintenance=self.maintenance,
         )
+        await self.maintenance.start()
         if self.queue is not None:
             self.api.owe(await self.queue.unfinished())
         ups = host.of_port("ups")
@@ -245,6 +263,7 @@ class _Agent:
                 role=settings.device.role,
                 agent=__version__,
                 peripherals=(*reports(), *self.configuration.reports),
+                maintenance=self.maintenance.state.phase,
             ),
             reported=lambda: self.desired.reported,
             on_desired=self.desired.want,
@@ -303,10 +322,9 @@ class _Agent:
     def _device_changed(self, device: DeviceReport) -> None:
         self.api.device_changed(device)
         self._info_changed.set()
-        told = _for_technicians(device)
-        if self._recorded.get(device.id) != told:
-            self._recorded[device.id] = told
-            self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
+        before = self._recorded.get(device.id)
+        if before is None or _for_technicians(before.device) != _for_technicians(device):
+            self._record_device(device)
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
 
@@ -337,13 +355,39 @@ class _Agent:
 
     async def _is_busy(self) -> bool:
         """Something is under way that a power cut should wait for."""
-        if self.api.in_visit or (self.queue is not None and self.queue.printing):
+        if self._is_serving():
             return True
         # A hall whose network is down with the mains hears of it when they are back.
         try:
             return self.link.connected.is_set() and await self.recorder.outbox.size() > 0
         except StoreError:
             return False
+
+    def _record_device(self, device: DeviceReport) -> None:
+        calm = self.maintenance.state.phase is not MaintenancePhase.INACTIVE
+        told = self._recorded[device.id] = DeviceStateChanged(device=device, maintenance=calm)
+        self._to_record.put_nowait((told, device.id))
+
+    async def _maintenance_changed(self, state: MaintenanceState) -> None:
+        told = maintenance_told(state)
+        if self.queue is not None:
+            if state.phase.closes:
+                self.queue.hold(MAINTENANCE)
+            else:
+                self.queue.release(MAINTENANCE)
+        self.api.maintenance_is(told)
+        self.technician.maintenance_is(told)
+        self._info_changed.set()
+        event = MaintenanceChanged(phase=told.phase, until_ms=told.until_ms)
+        self._to_record.put_nowait((event, MAINTENANCE))
+        if state.phase is MaintenancePhase.INACTIVE:
+            # What happened meanwhile was no alarm; what is still wrong is one now.
+            for last in list(self._recorded.values()):
+                if last.maintenance and last.device.reason is not None:
+                    self._record_device(last.device)
+
+    def _is_serving(self) -> bool:
+        return self.api.in_visit or (self.queue is not None and self.queue.printing)
 
     def _want_catalogue(self) -> None:
         if self.catalogue is not None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.devices.leases import Leases
+from edge_agent.maintenance import MaintenanceState, Order
+from edge_agent.maintenance_mode import Maintenance
 from hallkit.errors import NotSupported, Reason
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
@@ -55,7 +57,9 @@ class TechnicianApi:
         *,
         reports: Callable[[], tuple[DeviceReport, ...]],
         printer: TicketPrinter | None,
+        maintenance: Maintenance,
     ) -> None:
+        self._maintenance = maintenance
         self._leases = leases
         self._clock = clock
         self._reports = reports
@@ -67,15 +71,26 @@ class TechnicianApi:
                 **lease_handlers(leases, ROLE),
                 bus.DEVICES_LIST: self._devices_list,
                 bus.PRINT_TEST: self._print_test,
+                bus.MAINTENANCE_SET: self._maintenance_set,
             },
             snapshot=self._snapshot,
         )
 
     def _snapshot(self) -> Message:
-        return bus.Devices(devices=self._reports())
+        return bus.TechnicianSnapshot(
+            devices=self._reports(), maintenance=maintenance_told(self._maintenance.state)
+        )
+
+    def maintenance_is(self, told: bus.MaintenanceTold) -> None:
+        self.server.publish(bus.MAINTENANCE_CHANGED, told)
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
-        return self._snapshot()
+        return bus.Devices(devices=self._reports())
+
+    async def _maintenance_set(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.MaintenanceSet, args)
+        order: Order = "on" if wanted.on else "off"
+        return maintenance_told(await self._maintenance.order(order, seconds=wanted.seconds))
 
     async def _print_test(self, args: Mapping[str, Any], caller: Connection) -> Message:
         device = parse_args(bus.PrintTest, args).device
@@ -84,6 +99,11 @@ class TechnicianApi:
         with self._leases.using(device, caller):
             outcome = await self._printer.print_slip(test_slip(self._clock.wall_ms()), marked=False)
         return bus.PrintTested(outcome=outcome)
+
+
+def maintenance_told(state: MaintenanceState) -> bus.MaintenanceTold:
+    """The state as peers hear it."""
+    return bus.MaintenanceTold(phase=state.phase, until_ms=state.until_ms)
 
 
 def test_slip(now_ms: int) -> Slip:

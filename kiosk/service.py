@@ -361,7 +361,7 @@ class KioskService:
 
     async def _on_agent_snapshot(self, data: dict[str, Any]) -> None:
         snapshot = parse_args(bus.AgentSnapshot, data)
-        self._look(devices=snapshot.devices, power=snapshot.power)
+        self._look(devices=snapshot.devices, power=snapshot.power, maintenance=snapshot.maintenance)
         if self._visit.started_ms is not None and self._visit.step is not Step.CLOSED:
             self._spawn(self._hold_machine(on=True), "hold machine")
         self._heed_machine()
@@ -377,6 +377,9 @@ class KioskService:
                 self._look(devices=_replaced(self._around.devices, changed))
             case bus.POWER_CHANGED:
                 self._look(power=parse_args(bus.PowerTold, data).phase)
+                self._heed_machine()
+            case bus.MAINTENANCE_CHANGED:
+                self._look(maintenance=parse_args(bus.MaintenanceTold, data).phase)
                 self._heed_machine()
             case bus.PRINT_CHANGED:
                 self._happen(ev.JobChanged(parse_args(bus.PrintJobResult, data).job))

@@ -102,6 +102,11 @@ class Leases:
             lease.calls -= 1
             self.drop_ended()
 
+    def any_of(self, role: str) -> bool:
+        """Somebody of this role has a device."""
+        self.drop_ended()
+        return any(lease.role == role for lease in self._leases.values())
+
     async def run(self) -> None:
         """Notice leases that have ended, until cancelled."""
         while True:

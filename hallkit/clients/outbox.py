@@ -20,6 +20,7 @@ from hallkit.wire.events import (
     ConfigurationChecked,
     DeviceStateChanged,
     Health,
+    MaintenanceChanged,
     PowerChanged,
     VisitEnded,
     VisitStarted,
@@ -64,6 +65,7 @@ WORTH = {
     VisitEnded.EVENT_TYPE: Worth.BUSINESS,
     DeviceStateChanged.EVENT_TYPE: Worth.DEVICE,
     ConfigurationChecked.EVENT_TYPE: Worth.DEVICE,
+    MaintenanceChanged.EVENT_TYPE: Worth.DEVICE,
     PowerChanged.EVENT_TYPE: Worth.DEVICE,
 }
 """What may be dropped; every other type is promised."""

@@ -1,15 +1,16 @@
 """What the edge agent's processes offer on local buses, as typed requests, results and events.
 
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
-`visit.hold`; events `device.changed`, `print.changed`, `link.changed`, `power.changed`; the
-snapshot is `AgentSnapshot`. No card passes.
+`visit.hold`; events `device.changed`, `print.changed`, `link.changed`, `power.changed`,
+`maintenance.changed`; the snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
 
 On `agent.sock` and `technician.sock`: `device.lease`, `device.renew`, `device.release` take a
 device for a time, for this connection alone; everybody else is told who has it, by role. Under such
-a lease `technician.sock` takes `print.test`; also `devices.list`, and its snapshot is `Devices`.
+a lease `technician.sock` takes `print.test`; also `devices.list` and `maintenance.set`. Its
+snapshot is `TechnicianSnapshot`, its event `maintenance.changed`.
 
 `card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
 `device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
@@ -27,6 +28,7 @@ from pydantic import Field
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintOutcome, Slip
 from hallkit.wire.base import Message
@@ -42,6 +44,7 @@ DEVICE_LEASE = "device.lease"
 DEVICE_RENEW = "device.renew"
 DEVICE_RELEASE = "device.release"
 PRINT_TEST = "print.test"
+MAINTENANCE_SET = "maintenance.set"
 
 DEVICE_CHANGED = "device.changed"
 PRINT_CHANGED = "print.changed"
@@ -51,6 +54,7 @@ CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
 POWER_CHANGED = "power.changed"
+MAINTENANCE_CHANGED = "maintenance.changed"
 
 
 TERMINAL_EVENTS: Mapping[str, type[EventData]] = MappingProxyType(
@@ -65,6 +69,12 @@ class AgentSnapshot(Message):
     """Unfinished jobs."""
     link_up: bool
     power: PowerPhase = PowerPhase.MAINS
+    maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+
+
+class TechnicianSnapshot(Message):
+    devices: tuple[DeviceReport, ...]
+    maintenance: MaintenanceTold
 
 
 class CardSnapshot(Message):
@@ -119,6 +129,22 @@ class PowerTold(Message):
     """Data of `power.changed`."""
 
     phase: PowerPhase
+
+
+class MaintenanceTold(Message):
+    """Data of `maintenance.changed`, result of `maintenance.set`."""
+
+    phase: MaintenancePhase
+    until_ms: int | None = None
+    """Wall time when it ends by itself."""
+
+
+class MaintenanceSet(Message):
+    """A technician takes the machine or gives it back; it is on the disk when this is answered."""
+
+    on: bool
+    seconds: Annotated[float, Field(ge=1, le=7 * 86_400)] | None = None
+    """So long at most; None: as long as the machine's file allows."""
 
 
 class VisitHold(Message):

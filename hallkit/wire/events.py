@@ -14,6 +14,7 @@ from pydantic import Field
 from hallkit.errors import WireError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import new_id
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.wire.base import Message
@@ -34,6 +35,8 @@ class DeviceStateChanged(EventData):
 
     EVENT_TYPE: ClassVar[str] = "device.state.v1"
     device: DeviceReport
+    maintenance: bool = False
+    """A technician has the machine: no alarm. What is still wrong afterwards is told again."""
 
 
 class VisitStarted(EventData):
@@ -88,6 +91,15 @@ class PowerChanged(EventData):
     charge_percent: Annotated[float, Field(ge=0, le=100)] | None = None
     runtime_s: Annotated[float, Field(ge=0)] | None = None
     """How long the battery still carries the load, as the UPS said last."""
+
+
+class MaintenanceChanged(EventData):
+    """A technician takes the machine, or gives it back."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.maintenance.v1"
+    phase: MaintenancePhase
+    until_ms: int | None = None
+    """Wall time when it ends by itself."""
 
 
 class ConfigurationChecked(EventData):
@@ -150,6 +162,7 @@ EVENTS: dict[str, type[EventData]] = {
         TicketPrinted,
         Health,
         PowerChanged,
+        MaintenanceChanged,
         ConfigurationChecked,
     )
 }

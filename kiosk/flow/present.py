@@ -10,6 +10,7 @@ from hallkit.lexicon import faults
 from hallkit.lexicon.words import Words
 from hallkit.lexicon.words import words as words_of
 from hallkit.model.device import Paper
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import local, local_date
@@ -509,15 +510,16 @@ def _closed(visit: Visit, around: Surroundings, words: Words) -> View:
 
     Nothing here can be tapped, no other language chosen: so it says everything in both.
     """
-    goes_off = around.power.ends or visit.step is Step.CLOSED
-    why = "off" if goes_off else "power"
+    in_maintenance = around.maintenance is not MaintenancePhase.INACTIVE and around.power.admits
+    why = "maintenance" if in_maintenance else "off" if around.power.ends else "power"
     ticket = visit.ticket
     text = f"closed.{why}_text"
     if ticket is not None:
         printed = visit.job is not None and visit.job.state is PrintJobState.COMPLETED
         text = "closed.number_printed" if printed else "closed.number"
     card_lies_there = visit.card_left_behind
-    notice = "closed.card_left" if card_lies_there else "closed.by_itself"
+    later = "closed.maintenance_later" if in_maintenance else "closed.power_later"
+    notice = "closed.card_left" if card_lies_there else later
     english = words_of("en")
     view = View(
         screen="message",

@@ -10,6 +10,7 @@ from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
 from hallkit.model.ids import VisitId
 from hallkit.model.item import Item
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
 from hallkit.model.ticket import Ticket
@@ -126,16 +127,17 @@ class Surroundings(Value):
     popular: tuple[Found, ...] = ()
     """Items that stand on the first screen."""
     power: PowerPhase = PowerPhase.MAINS
+    maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
 
     @property
     def admits(self) -> bool:
         """A visit may begin."""
-        return self.power.admits
+        return self.power.admits and self.maintenance is MaintenancePhase.INACTIVE
 
     @property
     def closes(self) -> bool:
         """The visit under way has to end now."""
-        return self.power.ends
+        return self.power.ends or self.maintenance.closes
 
     def device(self, port: str) -> DeviceReport | None:
         return next((device for device in self.devices if device.port == port), None)

@@ -24,6 +24,7 @@ from hallkit.lexicon.words import words
 from hallkit.model.content import Content
 from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.model.item import Item, Option, Question
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
@@ -843,6 +844,24 @@ async def test_a_service_that_died_in_a_power_cut_comes_back_to_a_closed_machine
                 while await machine.agent.holds.get():
                     pass
         assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+
+
+async def test_a_technician_takes_the_machine_and_it_opens_again(machine: Machine) -> None:
+    def is_now(phase: MaintenancePhase) -> None:
+        machine.agent.tells(bus.MAINTENANCE_CHANGED, bus.MaintenanceTold(phase=phase))
+
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "materials")
+        is_now(MaintenancePhase.ENTER_PENDING)
+        await shown.taps("take_number")
+        await shown.shows("card")  # who began comes to an end
+        is_now(MaintenancePhase.ACTIVE)
+        view = await shown.shows("message")
+        assert view.title == WORDS("closed.maintenance_title")
+        is_now(MaintenancePhase.INACTIVE)
+        async with asyncio.timeout(10):
+            await running
+    assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
 
 
 async def test_a_machine_that_nobody_uses_says_that_it_is_closed_and_opens_again(

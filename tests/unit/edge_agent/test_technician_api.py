@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from edge_agent.devices.leases import Leases
-from edge_agent.technician_api import TechnicianApi, lease_handlers
+from edge_agent.maintenance import MaintenanceSection, MaintenanceState
+from edge_agent.maintenance_mode import SCHEMA, Maintenance
+from edge_agent.technician_api import TechnicianApi, lease_handlers, maintenance_told
 from hallkit.errors import Occupied, Rejected
 from hallkit.model.printing import PrintOutcome, PrintResult, Slip
 from hallkit.runtime.bus import BusClient, BusServer
 from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.journal import Journal
 from hallkit.wire import agent_bus as bus
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
@@ -37,8 +40,9 @@ class SlowPrinter(FakeTicketPrinter):
 
 
 class Machine:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, journal: Journal) -> None:
         self.folder = folder
+        self.serving = False
         self.printer = SlowPrinter()
         self.printing = False
         self.taken: dict[str, bool] = {}
@@ -55,6 +59,14 @@ class Machine:
             clock,
             reports=lambda: (self.printer.report,),
             printer=self.printer,
+            maintenance=Maintenance(
+                journal,
+                clock,
+                limits=MaintenanceSection(),
+                serving=lambda: self.serving,
+                working=lambda: self.leases.any_of("technician"),
+                tell=self._maintenance_changed,
+            ),
         )
         self.applications = BusServer(
             "edge_agent",
@@ -62,6 +74,9 @@ class Machine:
             handlers=lease_handlers(self.leases, "terminal"),
             snapshot=bus.Empty,
         )
+
+    async def _maintenance_changed(self, state: MaintenanceState) -> None:
+        self.technician.maintenance_is(maintenance_told(state))
 
     @asynccontextmanager
     async def client(self, socket: str = "technician.sock") -> AsyncIterator[BusClient]:
@@ -80,12 +95,13 @@ class Machine:
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    one = Machine(tmp_path)
-    watching = asyncio.create_task(one.leases.run())
-    async with one.technician.server, one.applications:
-        yield one
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    async with Journal(tmp_path / "agent.sqlite", [SCHEMA]) as journal:
+        one = Machine(tmp_path, journal)
+        watching = asyncio.create_task(one.leases.run())
+        async with one.technician.server, one.applications:
+            yield one
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def leases(client: BusClient) -> bus.DeviceLeased:
@@ -155,3 +171,19 @@ async def test_a_technician_who_hangs_up_in_a_test_print_frees_the_printer_after
             while machine.taken[PRINTER]:  # noqa: ASYNC110  # noticed by looking
                 await asyncio.sleep(0.01)
         await leases(application)
+
+
+async def test_maintenance_is_ordered_answered_and_told(machine: Machine) -> None:
+    machine.serving = True
+    async with machine.client() as technician:
+        wanted = bus.MaintenanceSet(on=True, seconds=60)
+        told = await technician.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
+        assert told.phase == "enterPending"
+        assert told.until_ms is not None
+        machine.serving = False
+        told = await technician.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
+        assert told.phase == "active"
+        await leases(technician)
+        wanted = bus.MaintenanceSet(on=False)
+        told = await technician.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
+        assert told.phase == "exitPending"  # the printer is still the technician's

@@ -19,6 +19,7 @@ from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.identity import CardKind, IdentityCard
 from hallkit.model.ids import VisitId
 from hallkit.model.item import Item, Option, Question
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintJobState, QrLine, Slip, TextLine
 from hallkit.model.ticket import Ticket
@@ -982,6 +983,7 @@ AROUNDS = st.builds(
     catalogue_ready=st.sampled_from([True, True, True, False]),
     popular=st.sampled_from([(), (FOUND,), (FOUND,) * 9]),
     power=st.sampled_from(PowerPhase),
+    maintenance=st.sampled_from(MaintenancePhase),
 )
 
 
@@ -1094,6 +1096,35 @@ def test_a_visit_that_must_end_says_so_and_forgets_who_it_was(where: Step) -> No
     assert person.view.big_text == (TICKET.number if has_number else "")
     read_a_card = where in (Step.IDENTITY, Step.CONFIRM, Step.TICKET, Step.REFUSED)
     assert (person.notice == WORDS("closed.card_left")) == read_a_card
+
+
+@pytest.mark.parametrize("phase", [one for one in MaintenancePhase if one != "inactive"])
+def test_in_maintenance_no_visit_begins_and_the_screen_says_where_else_to_go(
+    phase: MaintenancePhase,
+) -> None:
+    around = AROUND.model_copy(update={"maintenance": phase})
+    person = Person(around=around)
+    assert person.taps("choose", "find") == []
+    view = person.view
+    assert (view.title, view.why) == (
+        WORDS("closed.maintenance_title"),
+        WORDS("closed.maintenance_text"),
+    )
+    assert view.notice is not None
+    assert words("en")("closed.maintenance_title") in view.notice.detail
+    begun = at(Step.FIND)
+    begun.around = around
+    assert begun.view.screen == "find"  # its end is waited for, within a limit
+    assert around.closes == (phase != "enterPending")
+    if around.closes:
+        begun.happens(ev.MachineCloses())
+        assert begun.view.title == WORDS("closed.maintenance_title")
+
+
+def test_a_power_cut_stands_before_maintenance() -> None:
+    both = {"maintenance": MaintenancePhase.ACTIVE, "power": PowerPhase.ENDING}
+    shown = present(NEW, AROUND.model_copy(update=both), WORDS)
+    assert shown.title == WORDS("closed.off_title")
 
 
 def test_a_number_on_its_way_is_waited_for_and_then_stands_on_the_last_screen() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hallkit.errors import Reason, TrustError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.runtime.clock import SystemClock
 from hallkit.web.login import read_token
@@ -74,7 +75,9 @@ def test_every_event_has_words() -> None:
     assert table.has("console.event.configuration_right")
     for phase in PowerPhase:
         assert table.has(f"console.event.power_{phase}")
-    assert len(EVENTS) == 7, "a new event: give it words in ops/view.py and here"
+    for service in MaintenancePhase:
+        assert table.has(f"console.event.maintenance_{service}")
+    assert len(EVENTS) == 8, "a new event: give it words in ops/view.py and here"
 
 
 def test_every_word_of_the_page_exists() -> None:
