@@ -182,7 +182,7 @@ class _Agent:
             self.queue = PrintQueue(
                 journal,
                 self.recorder,
-                printer,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+                printer,  # the contract suite holds the port's shape
                 clock,
                 on_change=self._job_changed,
             )
@@ -224,7 +224,8 @@ class _Agent:
             self.leases,
             clock,
             reports=reports,
-            printer=printer,  # type: ignore[arg-type]  # as above
+            diagnostics=host.diagnostics,
+            printer=printer,
             maintenance=self.maintenance,
         )
         await self.maintenance.start()
@@ -233,7 +234,7 @@ class _Agent:
         ups = host.of_port("ups")
         if ups is not None:
             self.power = PowerGuard(
-                ups,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+                ups,  # the contract suite holds the port's shape
                 clock,
                 limits=settings.power,
                 runtime=places.runtime,
@@ -264,6 +265,7 @@ class _Agent:
                 agent=__version__,
                 peripherals=(*reports(), *self.configuration.reports),
                 maintenance=self.maintenance.state.phase,
+                capabilities=tuple(sorted({one.port for one in reports() if one.works})),
             ),
             reported=lambda: self.desired.reported,
             on_desired=self.desired.want,

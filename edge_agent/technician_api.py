@@ -56,6 +56,7 @@ class TechnicianApi:
         clock: Clock,
         *,
         reports: Callable[[], tuple[DeviceReport, ...]],
+        diagnostics: Callable[[], dict[str, dict[str, str | int | float]]],
         printer: TicketPrinter | None,
         maintenance: Maintenance,
     ) -> None:
@@ -63,6 +64,7 @@ class TechnicianApi:
         self._leases = leases
         self._clock = clock
         self._reports = reports
+        self._diagnostics = diagnostics
         self._printer = printer
         self.server = BusServer(
             "technician",
@@ -70,6 +72,7 @@ class TechnicianApi:
             handlers={
                 **lease_handlers(leases, ROLE),
                 bus.DEVICES_LIST: self._devices_list,
+                bus.DEVICES_DIAGNOSTICS: self._devices_diagnostics,
                 bus.PRINT_TEST: self._print_test,
                 bus.MAINTENANCE_SET: self._maintenance_set,
             },
@@ -86,6 +89,9 @@ class TechnicianApi:
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
         return bus.Devices(devices=self._reports())
+
+    async def _devices_diagnostics(self, _args: Mapping[str, Any], _from: Connection) -> Message:
+        return bus.Diagnostics(devices=self._diagnostics())
 
     async def _maintenance_set(self, args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = parse_args(bus.MaintenanceSet, args)

@@ -9,8 +9,8 @@ agent itself knows, of devices, slips and its health, no application may say in 
 
 On `agent.sock` and `technician.sock`: `device.lease`, `device.renew`, `device.release` take a
 device for a time, for this connection alone; everybody else is told who has it, by role. Under such
-a lease `technician.sock` takes `print.test`; also `devices.list` and `maintenance.set`. Its
-snapshot is `TechnicianSnapshot`, its event `maintenance.changed`.
+a lease `technician.sock` takes `print.test`; also `devices.list`, `devices.diagnostics` and
+`maintenance.set`. Its snapshot is `TechnicianSnapshot`, its event `maintenance.changed`.
 
 `card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
 `device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
@@ -43,6 +43,7 @@ VISIT_HOLD = "visit.hold"
 DEVICE_LEASE = "device.lease"
 DEVICE_RENEW = "device.renew"
 DEVICE_RELEASE = "device.release"
+DEVICES_DIAGNOSTICS = "devices.diagnostics"
 PRINT_TEST = "print.test"
 MAINTENANCE_SET = "maintenance.set"
 
@@ -84,6 +85,12 @@ class CardSnapshot(Message):
 
 class Devices(Message):
     devices: tuple[DeviceReport, ...]
+
+
+class Diagnostics(Message):
+    """Counters and facts by device, for a technician; no personal data."""
+
+    devices: dict[str, dict[str, int | float | str]]
 
 
 class PrintSubmit(Message):

@@ -38,6 +38,8 @@ class Info(Message):
     agent: str
     peripherals: tuple[DeviceReport, ...]
     maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+    capabilities: tuple[Annotated[str, Field(max_length=32)], ...] = ()
+    """Ports of which a peripheral works now: what this machine can do for a citizen."""
 
 
 class Report(Message):

@@ -25,7 +25,7 @@ from hallkit.runtime.clock import local
 from hallkit.runtime.log import configure_logging
 from hallkit.wire import agent_bus as bus
 
-HELP = "this machine's agent: maintenance, test-print, status"
+HELP = "this machine's agent: maintenance, test-print, diagnostics, status"
 
 SOCKET_NAME = "technician.sock"
 RUNTIME = "/run/hall"
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     maintenance.add_argument("--no-wait", action="store_true", help="do not wait for the visit")
     actions.add_parser("test-print", help="print a test slip on the ticket printer")
+    actions.add_parser("diagnostics", help="counters and facts of each part")
     actions.add_parser("status", help="how the parts of the machine are")
 
 
@@ -128,6 +129,8 @@ async def _run(args: argparse.Namespace) -> int:
             return await _maintenance(agent, args)
         if args.action == "test-print":
             return await _test_print(agent, as_json=args.json)
+        if args.action == "diagnostics":
+            return await _diagnostics(agent, as_json=args.json)
         return _status(agent, as_json=args.json)
 
 
@@ -174,6 +177,16 @@ async def _test_print(agent: _Agent, *, as_json: bool) -> int:
         why = f": {words()(f'reason.{outcome.reason}')}" if outcome.reason else ""
         print(f"{printer}: {outcome.result}{why}")
     return 0 if outcome.result is PrintResult.COMPLETED else 1
+
+
+async def _diagnostics(agent: _Agent, *, as_json: bool) -> int:
+    told = await agent.client.request(bus.DEVICES_DIAGNOSTICS, bus.Empty(), bus.Diagnostics)
+    for device, facts in told.devices.items():
+        if as_json:
+            print(json.dumps({"device": device, **facts}, ensure_ascii=False))
+        else:
+            print(f"{device:20} " + " ".join(f"{name}={value}" for name, value in facts.items()))
+    return 0
 
 
 def _status(agent: _Agent, *, as_json: bool) -> int:

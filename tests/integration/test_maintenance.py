@@ -159,6 +159,9 @@ async def test_a_slip_waits_while_a_technician_has_the_printer(machine: Machine)
             [PRINTER, "online"],
             ["ups", "online"],
         ]
+        code, said = await hall_agent(machine, "diagnostics")
+        assert code == 0
+        assert "host_crashes=0" in said
     assert machine.slips == 2
 
 

@@ -67,6 +67,8 @@ async def test_the_slip_is_finished_the_centre_told_and_the_machine_switched_off
                 await asyncio.sleep(0.02)
     assert farewell["state"] == "offline"
     assert power_told(witness) == ["mains", "ending", "shutdown"]
+    info = [json.loads(raw) for topic, raw in witness.payloads if topic.endswith("/up/info")][-1]
+    assert (info["capabilities"], info["maintenance"]) == (["ticket_printer", "ups"], "inactive")
     assert (machine.commands, machine.slips) == (1, 1)
 
     machine.boot()

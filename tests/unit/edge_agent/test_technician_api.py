@@ -58,6 +58,7 @@ class Machine:
             self.leases,
             clock,
             reports=lambda: (self.printer.report,),
+            diagnostics=lambda: {PRINTER: dict(self.printer.diagnostics())},
             printer=self.printer,
             maintenance=Maintenance(
                 journal,
@@ -187,3 +188,9 @@ async def test_maintenance_is_ordered_answered_and_told(machine: Machine) -> Non
         wanted = bus.MaintenanceSet(on=False)
         told = await technician.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
         assert told.phase == "exitPending"  # the printer is still the technician's
+
+
+async def test_counters_of_the_parts_are_for_the_asking(machine: Machine) -> None:
+    async with machine.client() as technician:
+        told = await technician.request(bus.DEVICES_DIAGNOSTICS, bus.Empty(), bus.Diagnostics)
+    assert told.devices == {PRINTER: dict(machine.printer.diagnostics())}
