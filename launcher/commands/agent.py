@@ -56,8 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit 0 done, 1 it is not so (nobody answers, somebody has the printer), 2 wrong use."""
     configure_logging("critical", process="hall agent")  # the answer is for a person
+    return asyncio.run(answer(args))
+
+
+async def answer(args: argparse.Namespace) -> int:
+    """Ask the agent and say what it answers; the exit code."""
     try:
-        return asyncio.run(_run(args))
+        return await _ask(args)
     except LinkDown:
         print(f"hall agent: nobody answers on {args.runtime / SOCKET_NAME}", file=sys.stderr)
     except Occupied as fault:
@@ -123,7 +128,7 @@ async def _connected(socket: Path) -> AsyncIterator[_Agent]:
             await running
 
 
-async def _run(args: argparse.Namespace) -> int:
+async def _ask(args: argparse.Namespace) -> int:
     async with _connected(args.runtime / SOCKET_NAME) as agent:
         if args.action == "maintenance":
             return await _maintenance(agent, args)
