@@ -11,18 +11,24 @@ from typing import Any
 
 import pytest
 
+from hallkit.lexicon.words import words
 from hallkit.model.printing import PrintJobState
 from hallkit.wire import agent_bus as bus
 from launcher.centre import running_centre
 from launcher.witness import Witness, listening
+from tests.fakes.item import ITEM
 from tests.integration.agent_machine import (
     LONG_S,
     Machine,
     begins_to_print,
     machine_with,
 )
+from tests.integration.test_kiosk_service import TICKET
+from tests.integration.test_kiosk_service import Machine as Terminal
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+WORDS = words("zh_CN")
 
 
 @pytest.fixture
@@ -120,6 +126,41 @@ async def test_an_agent_killed_in_the_middle_loses_nothing_and_commands_once(
             job = await kiosk.hears_job("slip", PrintJobState.COMPLETED)
         assert job.copies_marked == 1  # the first attempt may lie in the tray
     assert machine.slips == 1
+
+
+async def test_a_citizen_in_a_visit_reads_their_number_before_the_machine_goes_off(
+    machine: Machine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The terminal's real service at the real agent; only the hall's node is a fake."""
+    terminal = Terminal(tmp_path_factory.mktemp("k"))
+    terminal.runtime = machine.runtime
+    async with machine.agent(), machine.application() as other:
+        await other.hears_phase("mains")
+        async with terminal.life() as (shown, _):
+            await shown.shows("home")
+            for action, value, follows in (
+                ("choose", ITEM.catalog_code, "question"),
+                ("choose", "own", "materials"),
+                ("take_number", "", "card"),
+                ("without_card", "", "confirm"),
+            ):
+                await shown.taps(action, value)
+                await shown.shows(follows)
+            await machine.printer("hold", after_lines=3)
+            await shown.taps("take")
+            await shown.shows("ticket")
+            async with asyncio.timeout(LONG_S):
+                await machine.printer("wait", what="held")
+            await machine.ups("power.low")
+            while (view := await shown.shows("ticket")).title != WORDS("closed.off_title"):
+                pass
+            assert (view.big_text, view.why) == (TICKET.number, WORDS("closed.number"))
+            assert not machine.poweroff.exists()
+            await machine.printer("release")
+            while (view := await shown.shows("ticket")).why != WORDS("closed.number_printed"):
+                pass
+            await machine.until_told_to_go_off()
+    assert (machine.commands, machine.slips) == (1, 1)
 
 
 async def test_a_visit_is_waited_for_and_the_mains_cancel_it(machine: Machine) -> None:
