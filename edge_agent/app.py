@@ -297,7 +297,9 @@ class _Agent:
                 health.measure(
                     places.state,
                     outbox_rows=await self.recorder.outbox.size(),
-                    refused_messages=self.api.server.refused + self.device_link.refused,
+                    refused_messages=self.api.server.refused
+                    + self.technician.server.refused
+                    + self.device_link.refused,
                     reports_dropped=await self.recorder.outbox.dropped(),
                 )
             )
@@ -357,7 +359,7 @@ class _Agent:
 
     async def _is_busy(self) -> bool:
         """Something is under way that a power cut should wait for."""
-        if self._is_serving():
+        if self._is_serving() or self.leases.in_use:
             return True
         # A hall whose network is down with the mains hears of it when they are back.
         try:

@@ -20,6 +20,10 @@ LOOK_S = 1.0
 READ_LIMIT_S = 10.0
 """Longer than any driver's own deadline: for one that fails to keep it."""
 
+SETTLE_S = 2.0
+"""After its own start the agent commands nothing for so long: applications find it again, and say
+that a visit is under way."""
+
 STATE = "power.json"
 """In the runtime folder, whose memory a boot of the machine clears as it does this clock."""
 
@@ -79,6 +83,7 @@ class PowerGuard:
         self._log = get_logger()
         self._state = self._resumed()
         self._told: PowerPhase | None = None
+        self._begun_s = clock.mono_s()
 
     @property
     def phase(self) -> PowerPhase:
@@ -99,7 +104,7 @@ class PowerGuard:
         self._state, effects = step(
             before,
             seen,
-            busy=before.phase is PowerPhase.MAINS or await self._busy(),
+            busy=before.phase is PowerPhase.MAINS or self._has_just_begun or await self._busy(),
             now_s=self._clock.mono_s(),
             limits=self._limits,
         )
@@ -120,6 +125,10 @@ class PowerGuard:
         except OSError as fault:
             # It is told again while the machine lives on.
             self._log.error("power.not_told", why=type(fault).__name__)
+
+    @property
+    def _has_just_begun(self) -> bool:
+        return self._clock.mono_s() - self._begun_s < SETTLE_S
 
     async def _read(self) -> PowerReading | None:
         try:

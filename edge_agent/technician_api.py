@@ -103,7 +103,9 @@ class TechnicianApi:
         if self._printer is None or self._printer.report.id != device:
             raise NotSupported(device, Reason.UNSUPPORTED, "no ticket printer")
         with self._leases.using(device, caller):
-            outcome = await self._printer.print_slip(test_slip(self._clock.wall_ms()), marked=False)
+            outcome = await self._printer.print_slip(
+                trial_slip(self._clock.wall_ms()), marked=False
+            )
         return bus.PrintTested(outcome=outcome)
 
 
@@ -112,7 +114,7 @@ def maintenance_told(state: MaintenanceState) -> bus.MaintenanceTold:
     return bus.MaintenanceTold(phase=state.phase, until_ms=state.until_ms)
 
 
-def test_slip(now_ms: int) -> Slip:
+def trial_slip(now_ms: int) -> Slip:
     """Paper that nobody can take for a number: large letters, small ones, a code."""
     say = words("zh_CN")
     return Slip(

@@ -92,7 +92,7 @@ def not_heard_yet(peripheral: Configured, clock: Clock) -> DeviceReport:
     )
 
 
-class Peripheral:
+class Handle:
     """A peripheral as its users hold it: whatever driver has it now (`PeripheralHost`).
 
     Who calls it while its driver is replaced gets that driver's last word: a fault, or an outcome.
@@ -188,9 +188,9 @@ class PeripheralHost:
     def reports(self) -> tuple[DeviceReport, ...]:
         return tuple(slot.report for slot in self._slots.values())
 
-    def of_port(self, port: str) -> Peripheral | None:
+    def of_port(self, port: str) -> Handle | None:
         """The first peripheral with a capability, or None."""
-        return next((Peripheral(s) for s in self._slots.values() if s.report.port == port), None)
+        return next((Handle(s) for s in self._slots.values() if s.report.port == port), None)
 
     def diagnostics(self) -> dict[str, dict[str, str | int | float]]:
         """By peripheral: what its driver says, and how often it was in trouble."""

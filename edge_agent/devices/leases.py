@@ -80,7 +80,7 @@ class Leases:
         return self._until_ms(lease)
 
     def renew(self, device: str, holder: Holder, *, seconds: float) -> int:
-        """Begin its time anew. Errors: those of `of`."""
+        """Begin its time anew. Errors: those of `using`."""
         self._of(device, holder).until_s = self._clock.mono_s() + seconds
         return self._until_ms(self._leases[device])
 
@@ -101,6 +101,11 @@ class Leases:
         finally:
             lease.calls -= 1
             self.drop_ended()
+
+    @property
+    def in_use(self) -> bool:
+        """A call is under way on a device that somebody has."""
+        return any(lease.calls for lease in self._leases.values())
 
     def any_of(self, role: str) -> bool:
         """Somebody of this role has a device."""

@@ -78,6 +78,7 @@ def test_half_a_list_is_no_list(answer: str) -> None:
         ("OB LB", True, True, Reason.BATTERY_LOW),
         # Being charged after a long cut: the next one would end the machine at once.
         ("OL LB", False, True, Reason.BATTERY_LOW),
+        ("OB DISCHRG LB CAL", False, False, None),
         ("FSD OB LB", True, True, Reason.BATTERY_LOW),
         ("FSD OL", False, True, Reason.BATTERY_LOW),
         ("OL OVER", False, False, Reason.OVERLOADED),

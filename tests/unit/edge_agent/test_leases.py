@@ -102,7 +102,9 @@ def test_a_call_needs_the_lease_and_what_is_under_way_is_not_cut_off(machine: Ma
     machine.take(one)
     with pytest.raises(DeviceBusy), machine.leases.using(PRINTER, Peer()):
         pass
+    assert not machine.leases.in_use
     with machine.leases.using(PRINTER, one):
+        assert machine.leases.in_use
         machine.clock.advance(60)
         one.closed.set()
         machine.leases.release(PRINTER, one)

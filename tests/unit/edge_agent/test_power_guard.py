@@ -167,6 +167,21 @@ async def test_an_agent_that_dies_on_battery_goes_on_where_it_stood(machine: Mac
     assert await machine.looks() is PowerPhase.CLOSING
 
 
+async def test_an_agent_that_comes_back_gives_a_visit_a_moment_to_say_so(
+    machine: Machine,
+) -> None:
+    machine.ups.reading = LOW
+    await machine.looks(2)
+    machine.restart()
+    machine.clock.advance(LIMITS.words_s)  # it was away so long
+    machine.guard._begun_s = machine.clock.mono_s()
+    assert await machine.looks() is PowerPhase.ENDING
+    machine.busy = True  # the service has found it
+    assert await machine.looks(5) is PowerPhase.ENDING
+    machine.busy = False
+    assert await machine.looks() is PowerPhase.SHUTDOWN
+
+
 async def test_a_boot_of_the_machine_begins_anew(machine: Machine) -> None:
     machine.ups.reading = LOW
     await machine.looks(10)
