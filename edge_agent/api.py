@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge_agent.devices.print_queue import PrintQueue
@@ -11,13 +12,16 @@ from edge_agent.records import Recorder
 from hallkit.errors import NotPermitted, NotSupported, Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import JobId
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
-from hallkit.runtime.bus import BusServer, Connection, parse_args
+from hallkit.runtime.bus import BusServer, Connection, Handler, parse_args
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
 from hallkit.wire.events import EventData
 
 SOCKET_NAME = "agent.sock"
+ROLE = "terminal"
 
 
 class AgentApi:
@@ -31,14 +35,21 @@ class AgentApi:
         reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
         events: Mapping[str, type[EventData]] = bus.TERMINAL_EVENTS,
+        leases: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
-        """`events`: what the application of this socket may tell, by type."""
+        """`events`: what the application of this socket may tell, by type. `leases`: its requests
+        for them (`edge_agent.technician_api.lease_handlers`).
+        """
         self._events = events
         self._reports = reports
         self._recorder = recorder
         self._queue = queue
         self._jobs: dict[str, PrintJob] = {}
         self._link_up = False
+        self._power = PowerPhase.MAINS
+        self._maintenance = MaintenancePhase.INACTIVE
+        self._visits: set[Connection] = set()
+        """Whoever said that a visit is under way."""
         self.server = BusServer(
             "edge_agent",
             path,
@@ -47,6 +58,8 @@ class AgentApi:
                 bus.PRINT_SUBMIT: self._print_submit,
                 bus.PRINT_JOB: self._print_job,
                 bus.EVENT_ADD: self._event_add,
+                bus.VISIT_HOLD: self._visit_hold,
+                **leases,
             },
             snapshot=self._snapshot,
         )
@@ -66,6 +79,20 @@ class AgentApi:
         self._link_up = up
         self.server.publish(bus.LINK_CHANGED, bus.LinkChanged(up=up))
 
+    def power_is(self, phase: PowerPhase) -> None:
+        self._power = phase
+        self.server.publish(bus.POWER_CHANGED, bus.PowerTold(phase=phase))
+
+    def maintenance_is(self, told: bus.MaintenanceTold) -> None:
+        self._maintenance = told.phase
+        self.server.publish(bus.MAINTENANCE_CHANGED, told)
+
+    @property
+    def in_visit(self) -> bool:
+        """A visit is under way on a connection that is still there."""
+        self._visits = {one for one in self._visits if not one.closed.is_set()}
+        return bool(self._visits)
+
     def owe(self, jobs: tuple[PrintJob, ...]) -> None:
         """Jobs that a former run of the agent left unfinished."""
         self._jobs = {job.id: job for job in jobs}
@@ -74,7 +101,11 @@ class AgentApi:
 
     def _snapshot(self) -> Message:
         return bus.AgentSnapshot(
-            devices=self._reports(), jobs=tuple(self._jobs.values()), link_up=self._link_up
+            devices=self._reports(),
+            jobs=tuple(self._jobs.values()),
+            link_up=self._link_up,
+            power=self._power,
+            maintenance=self._maintenance,
         )
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
@@ -97,6 +128,13 @@ class AgentApi:
         # Only fields of the published type go out: an unknown field could hold anything.
         data = event.unwrap(kind).model_dump(mode="json", exclude_none=True)
         await self._recorder.keep(event.model_copy(update={"data": data}))
+        return bus.Empty()
+
+    async def _visit_hold(self, args: Mapping[str, Any], caller: Connection) -> Message:
+        if parse_args(bus.VisitHold, args).on:
+            self._visits.add(caller)
+        else:
+            self._visits.discard(caller)
         return bus.Empty()
 
     def _printing(self) -> PrintQueue:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent import health
+from edge_agent import health, maintenance_mode
+from edge_agent.api import ROLE as TERMINAL_ROLE
 from edge_agent.api import SOCKET_NAME, AgentApi
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
@@ -16,10 +17,17 @@ from edge_agent.desired import DesiredState
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
 from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
+from edge_agent.devices.leases import Leases
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
+from edge_agent.maintenance import MaintenanceState
+from edge_agent.maintenance_mode import Maintenance
+from edge_agent.power_guard import PowerGuard, PoweroffFile
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
+from edge_agent.technician_api import ROLE as TECHNICIAN_ROLE
+from edge_agent.technician_api import SOCKET_NAME as TECHNICIAN_SOCKET
+from edge_agent.technician_api import TechnicianApi, lease_handlers, maintenance_told
 from hallkit import __version__
 from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
@@ -28,6 +36,7 @@ from hallkit.clients.outbox import Outbox
 from hallkit.errors import StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
@@ -38,7 +47,13 @@ from hallkit.runtime.last_good import LastGood
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.log import get_logger
 from hallkit.runtime.tls import client_context
-from hallkit.wire.events import ConfigurationChecked, DeviceStateChanged, EventData
+from hallkit.wire.events import (
+    ConfigurationChecked,
+    DeviceStateChanged,
+    EventData,
+    MaintenanceChanged,
+    PowerChanged,
+)
 from hallkit.wire.mqtt import Info
 from hallkit.wire.topics import DeviceTopics
 
@@ -47,7 +62,16 @@ PROCESS = "edge_agent"
 CARD_READER = "card-reader"
 """What the card reader's process is called on standard output."""
 
-JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA]
+POWEROFF = "poweroff"
+"""In the runtime folder: who writes it switches the machine off (systemd/hall-poweroff.path)."""
+
+POWER, LEASE, MAINTENANCE = "power", "lease", "maintenance"
+"""Why the print queue is held."""
+
+PRINT_QUEUE = "print_queue"
+"""Who has the printer while a slip comes out."""
+
+JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA, maintenance_mode.SCHEMA]
 
 
 async def serve(ready: ReadyCallback) -> None:
@@ -73,12 +97,16 @@ async def serve(ready: ReadyCallback) -> None:
             key=places.credentials / "catalogue.pub",
             told=agent.desired.catalogue_is,
         )
-        async with agent.api.server, asyncio.TaskGroup() as tasks:
+        async with agent.api.server, agent.technician.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
             tasks.create_task(catalogue.run(), name="catalogue")
+            tasks.create_task(agent.leases.run(), name="leases")
+            tasks.create_task(agent.maintenance.run(), name="maintenance")
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:
                 tasks.create_task(agent.queue.run(), name="print queue")
+            if agent.power is not None:
+                tasks.create_task(agent.power.run(), name="power")
             tasks.create_task(agent.configuration.run(), name="configuration")
             if last_good.healed:
                 agent.configuration_changed(right(PROCESS))
@@ -108,6 +136,9 @@ class _Agent:
     """The parts that know each other."""
 
     api: AgentApi
+    technician: TechnicianApi
+    maintenance: Maintenance
+    leases: Leases
     card_worker: CardWorker
     device_link: DeviceLink
     link: MqttLink
@@ -116,6 +147,7 @@ class _Agent:
         self.recorder = recorder
         self.configuration = ConfigurationWatch(state, clock, tell=self.configuration_changed)
         self.queue: PrintQueue | None = None
+        self.power: PowerGuard | None = None
         self._clock = clock
         self._disk_refuses = False
         self._log = get_logger()
@@ -126,7 +158,8 @@ class _Agent:
         )
         self.catalogue: CatalogueSync | None = None
         self._to_record: asyncio.Queue[tuple[EventData, str]] = asyncio.Queue()
-        self._recorded: dict[str, DeviceReport] = {}
+        self._recorded: dict[str, DeviceStateChanged] = {}
+        """What the centre was told last, by device."""
 
     @classmethod
     async def assemble(
@@ -149,7 +182,7 @@ class _Agent:
             self.queue = PrintQueue(
                 journal,
                 self.recorder,
-                printer,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+                printer,  # the contract suite holds the port's shape
                 clock,
                 on_change=self._job_changed,
             )
@@ -164,11 +197,54 @@ class _Agent:
         def reports() -> tuple[DeviceReport, ...]:
             return (*worker.reports, *host.reports)
 
-        self.api = AgentApi(
-            places.runtime / SOCKET_NAME, self.recorder, reports=reports, queue=self.queue
+        self.leases = Leases(
+            clock,
+            # Not the card readers: another process has them.
+            devices=lambda: tuple(report.id for report in host.reports),
+            used_by=self._used_by,
+            changed=self._lease_changed,
         )
+        self.api = AgentApi(
+            places.runtime / SOCKET_NAME,
+            self.recorder,
+            reports=reports,
+            queue=self.queue,
+            leases=lease_handlers(self.leases, TERMINAL_ROLE),
+        )
+        self.maintenance = Maintenance(
+            journal,
+            clock,
+            limits=settings.maintenance,
+            serving=self._is_serving,
+            working=lambda: self.leases.any_of(TECHNICIAN_ROLE),
+            tell=self._maintenance_changed,
+        )
+        self.technician = TechnicianApi(
+            places.runtime / TECHNICIAN_SOCKET,
+            self.leases,
+            clock,
+            reports=reports,
+            diagnostics=host.diagnostics,
+            printer=printer,
+            maintenance=self.maintenance,
+        )
+        await self.maintenance.start()
         if self.queue is not None:
             self.api.owe(await self.queue.unfinished())
+        ups = host.of_port("ups")
+        if ups is not None:
+            self.power = PowerGuard(
+                ups,  # the contract suite holds the port's shape
+                clock,
+                limits=settings.power,
+                runtime=places.runtime,
+                switch=PoweroffFile(places.runtime / POWEROFF),
+                busy=self._is_busy,
+                tell=self._power_changed,
+            )
+            self.api.power_is(self.power.phase)
+            if self.queue is not None:
+                self.queue.hold(POWER)  # until it is known whether the battery ends
         host.listen(self._device_changed)
         self.link = MqttLink(
             host=settings.broker.host,
@@ -188,6 +264,8 @@ class _Agent:
                 role=settings.device.role,
                 agent=__version__,
                 peripherals=(*reports(), *self.configuration.reports),
+                maintenance=self.maintenance.state.phase,
+                capabilities=tuple(sorted({one.port for one in reports() if one.works})),
             ),
             reported=lambda: self.desired.reported,
             on_desired=self.desired.want,
@@ -219,7 +297,9 @@ class _Agent:
                 health.measure(
                     places.state,
                     outbox_rows=await self.recorder.outbox.size(),
-                    refused_messages=self.api.server.refused + self.device_link.refused,
+                    refused_messages=self.api.server.refused
+                    + self.technician.server.refused
+                    + self.device_link.refused,
                     reports_dropped=await self.recorder.outbox.dropped(),
                 )
             )
@@ -246,12 +326,72 @@ class _Agent:
     def _device_changed(self, device: DeviceReport) -> None:
         self.api.device_changed(device)
         self._info_changed.set()
-        told = _for_technicians(device)
-        if self._recorded.get(device.id) != told:
-            self._recorded[device.id] = told
-            self._to_record.put_nowait((DeviceStateChanged(device=device), device.id))
+        before = self._recorded.get(device.id)
+        if before is None or _for_technicians(before.device) != _for_technicians(device):
+            self._record_device(device)
         if self.queue is not None and device.port == "ticket_printer":
             self.queue.printer_changed()
+
+    def _used_by(self, device: str) -> str:
+        queue = self.queue
+        return (
+            PRINT_QUEUE if queue is not None and queue.printing and queue.device == device else ""
+        )
+
+    def _lease_changed(self, device: str, taken: bool) -> None:
+        """Slips wait while somebody else has their printer."""
+        if self.queue is None or device != self.queue.device:
+            return
+        if taken:
+            self.queue.hold(LEASE)
+        else:
+            self.queue.release(LEASE)
+
+    async def _power_changed(self, told: PowerChanged) -> None:
+        """Before anything else follows from it, it is in the outbox."""
+        if self.queue is not None:
+            if told.phase.ends:
+                self.queue.hold(POWER)
+            else:
+                self.queue.release(POWER)
+        self.api.power_is(told.phase)
+        await self._keep(told)
+
+    async def _is_busy(self) -> bool:
+        """Something is under way that a power cut should wait for."""
+        if self._is_serving() or self.leases.in_use:
+            return True
+        # A hall whose network is down with the mains hears of it when they are back.
+        try:
+            return self.link.connected.is_set() and await self.recorder.outbox.size() > 0
+        except StoreError:
+            return False
+
+    def _record_device(self, device: DeviceReport) -> None:
+        calm = self.maintenance.state.phase is not MaintenancePhase.INACTIVE
+        told = self._recorded[device.id] = DeviceStateChanged(device=device, maintenance=calm)
+        self._to_record.put_nowait((told, device.id))
+
+    async def _maintenance_changed(self, state: MaintenanceState) -> None:
+        told = maintenance_told(state)
+        if self.queue is not None:
+            if state.phase.closes:
+                self.queue.hold(MAINTENANCE)
+            else:
+                self.queue.release(MAINTENANCE)
+        self.api.maintenance_is(told)
+        self.technician.maintenance_is(told)
+        self._info_changed.set()
+        event = MaintenanceChanged(phase=told.phase, until_ms=told.until_ms)
+        self._to_record.put_nowait((event, MAINTENANCE))
+        if state.phase is MaintenancePhase.INACTIVE:
+            # What happened meanwhile was no alarm; what is still wrong is one now.
+            for last in list(self._recorded.values()):
+                if last.maintenance and last.device.reason is not None:
+                    self._record_device(last.device)
+
+    def _is_serving(self) -> bool:
+        return self.api.in_visit or (self.queue is not None and self.queue.printing)
 
     def _want_catalogue(self) -> None:
         if self.catalogue is not None:

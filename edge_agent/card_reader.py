@@ -93,7 +93,7 @@ async def _read_cards(
             api.card_unheard()
 
         cards = CardWatch(
-            reader,  # type: ignore[arg-type]  # the contract suite holds the port's shape
+            reader,  # the contract suite holds the port's shape
             clock,
             tell=tell,
             unheard=unheard,

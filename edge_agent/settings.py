@@ -7,6 +7,8 @@ from typing import Any
 
 from edge_agent.card_settings import CardReaderSection
 from edge_agent.devices.host import Configured, peripherals_of
+from edge_agent.maintenance import MaintenanceSection
+from edge_agent.power import PowerSection
 from hallkit.runtime.config import Mistakes, Section, Stack
 from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
 
@@ -19,6 +21,8 @@ class AgentSettings(Section):
     broker: BrokerSection = BrokerSection()
     affairs: AffairsSection = AffairsSection()
     card_reader: CardReaderSection = CardReaderSection()
+    maintenance: MaintenanceSection = MaintenanceSection()
+    power: PowerSection = PowerSection()
     peripherals: list[dict[str, Any]] = []
 
 

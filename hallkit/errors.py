@@ -14,6 +14,7 @@ HallError                    .code  .retryable  .guidance (a key of the wording 
 ├─ LinkError
 │  ├─ LinkDown               retryable: nobody answers
 │  └─ Rejected               the other side said no, with its code
+│     └─ Occupied            and says who has the device, until when
 ├─ StoreError                the local journal cannot keep its promise
 └─ TrustError                a signature, certificate or digest does not hold
 """
@@ -143,6 +144,20 @@ class DeviceBusy(DeviceError):
     code = "device.busy"
     retryable = True
 
+    def __init__(
+        self,
+        device_id: str,
+        reason: Reason,
+        detail: str = "",
+        *,
+        holder: str = "",
+        until_ms: int | None = None,
+    ) -> None:
+        """`holder` is a role, never a person; `until_ms` wall time, None where nobody knows."""
+        super().__init__(device_id, reason, detail or holder)
+        self.holder = holder
+        self.until_ms = until_ms
+
 
 class ProtocolError(DeviceError):
     code = "device.protocol"
@@ -193,6 +208,17 @@ class Rejected(LinkError):
         self.detail = detail
         self.status = status
         super().__init__(f"{problem_code}: {detail}")
+
+
+class Occupied(Rejected):
+    """Somebody else has the device: their role, and until when (wall time), where it is known."""
+
+    def __init__(
+        self, problem_code: str, detail: str, *, holder: str, until_ms: int | None
+    ) -> None:
+        super().__init__(problem_code, detail)
+        self.holder = holder
+        self.until_ms = until_ms
 
 
 class StoreError(HallError):

@@ -34,7 +34,7 @@ from kiosk.finding import found_by
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
 from kiosk.flow.present import present
-from kiosk.flow.state import Found, Surroundings, Visit
+from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.visit import resume, step, turn, wants_card_watch
 
 AGENT_SOCKET = "agent.sock"
@@ -199,6 +199,7 @@ class KioskService:
             self._keep_draft()
         for effect in effects:
             self._do(effect)
+        self._heed_machine()
         # After what is found out at once: no screen flashes by that says nothing was found.
         if not self._over.is_set():
             self._show()
@@ -217,6 +218,13 @@ class KioskService:
                 self._spawn(self._watch_card(on=on), "watch card")
             case ev.TakeTicket():
                 self._spawn(self._take_ticket(effect), "take ticket")
+            case ev.Print() | ev.Tell() | ev.HoldMachine():
+                self._do_with_agent(effect)
+            case ev.EndSession():
+                self._end()
+
+    def _do_with_agent(self, effect: ev.Print | ev.Tell | ev.HoldMachine) -> None:
+        match effect:
             case ev.Print():
                 self._spawn(self._print(effect), "print", last_words=True)
             case ev.Tell(data=data):
@@ -225,8 +233,8 @@ class KioskService:
                 # A visit tells each type once: told again after a crash, it has the same id.
                 event = event.model_copy(update={"id": f"{self._visit.id}-{event.type}"})
                 self._spawn(self._tell(event), "tell", last_words=True)
-            case ev.EndSession():
-                self._end()
+            case ev.HoldMachine(on=on):
+                self._spawn(self._hold_machine(on=on), "hold machine")
 
     def _spawn(
         self, work: Coroutine[Any, Any, None], name: str, *, last_words: bool = False
@@ -249,6 +257,17 @@ class KioskService:
             self._turn, self._turn_since = now, self._seq
         self._view = fresh.model_copy(update={"seq": self._seq})
         self._screen.publish(screen.VIEW, ViewData(view=self._view))
+
+    def _heed_machine(self) -> None:
+        """A visit ends with the machine's service, as soon as no number is on its way."""
+        visit = self._visit
+        if visit.over or visit.started_ms is None:
+            return
+        if visit.step is Step.CLOSED:
+            if self._around.admits:
+                self._happen(ev.MachineOpens())
+        elif self._around.closes and not visit.taking:
+            self._happen(ev.MachineCloses())
 
     def _look(self, **changes: Any) -> None:
         """The surroundings changed."""
@@ -342,7 +361,10 @@ class KioskService:
 
     async def _on_agent_snapshot(self, data: dict[str, Any]) -> None:
         snapshot = parse_args(bus.AgentSnapshot, data)
-        self._look(devices=snapshot.devices)
+        self._look(devices=snapshot.devices, power=snapshot.power, maintenance=snapshot.maintenance)
+        if self._visit.started_ms is not None and self._visit.step is not Step.CLOSED:
+            self._spawn(self._hold_machine(on=True), "hold machine")
+        self._heed_machine()
         for job in snapshot.jobs:
             self._happen(ev.JobChanged(job))
         if self._visit.ticket is not None:
@@ -353,11 +375,24 @@ class KioskService:
             case bus.DEVICE_CHANGED:
                 changed = parse_args(bus.DeviceChanged, data).device
                 self._look(devices=_replaced(self._around.devices, changed))
+            case bus.POWER_CHANGED:
+                self._look(power=parse_args(bus.PowerTold, data).phase)
+                self._heed_machine()
+            case bus.MAINTENANCE_CHANGED:
+                self._look(maintenance=parse_args(bus.MaintenanceTold, data).phase)
+                self._heed_machine()
             case bus.PRINT_CHANGED:
                 self._happen(ev.JobChanged(parse_args(bus.PrintJobResult, data).job))
 
     async def _on_agent_lost(self) -> None:
         self._look(devices=())
+
+    async def _hold_machine(self, *, on: bool) -> None:
+        """Let go only when the last words are with the agent."""
+        if not on and self._last_words:
+            await asyncio.wait(set(self._last_words), timeout=self._last_words_s)
+        with suppress(LinkDown, Rejected):  # the next snapshot tells it again
+            await self._agent.request(bus.VISIT_HOLD, bus.VisitHold(on=on), bus.Empty)
 
     async def _print(self, wanted: ev.Print) -> None:
         """Hand the slip to the agent until it has promised it."""

@@ -13,9 +13,12 @@ from hallkit.errors import Reason
 from hallkit.lexicon.faults import for_technicians
 from hallkit.model.base import Value
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.power import PowerPhase
 from hallkit.wire.events import (
     ConfigurationChecked,
     DeviceStateChanged,
+    MaintenanceChanged,
+    PowerChanged,
     TicketPrinted,
     VisitEnded,
     VisitStarted,
@@ -391,6 +394,8 @@ def _event(row: sa.RowMapping, machine_name: str) -> EventView:
         case DeviceStateChanged.EVENT_TYPE:
             report = DeviceReport.model_validate(data["device"])
             tone, part = _condition(report)
+            if data.get("maintenance"):
+                tone = "plain"  # a technician is at it
             words, subject, port = "console.event.device", report.id, report.port
         case VisitStarted.EVENT_TYPE:
             words = "console.event.visit_started"
@@ -400,6 +405,12 @@ def _event(row: sa.RowMapping, machine_name: str) -> EventView:
         case TicketPrinted.EVENT_TYPE:
             words = f"console.event.print_{data['state']}"
             tone = "attention" if data["state"] == "waiting" else "plain"
+        case MaintenanceChanged.EVENT_TYPE:
+            words = f"console.event.maintenance_{data['phase']}"
+        case PowerChanged.EVENT_TYPE:
+            phase = PowerPhase(data["phase"])
+            words = f"console.event.power_{phase}"
+            tone = "done" if phase is PowerPhase.MAINS else "attention"
         case ConfigurationChecked.EVENT_TYPE:
             told = ConfigurationChecked.model_validate(data)
             tone = "attention" if told.total else "done"

@@ -228,10 +228,14 @@ def reading_of(
         raise DeviceUnavailable(device_id, Reason.OFFLINE, "upsd waits for it")
     if not tokens:
         raise ProtocolError(device_id, Reason.GARBLED, f"no {_STATUS}")
+    if "CAL" in tokens:
+        # It lives on its battery to measure it; the mains are there.
+        tokens = [token for token in tokens if token not in ("OB", "LB")]
     reason = next((reason for token, reason in _REASON_OF_STATUS if token in tokens), None)
     reading = PowerReading(
         on_battery="OB" in tokens,
         battery_low=reason is Reason.BATTERY_LOW,
+        switches_off="FSD" in tokens,
         charge_percent=_number(variables, "battery.charge", 100),
         runtime_s=_number(variables, "battery.runtime", math.inf),
         load_percent=_number(variables, "ups.load", 1000),

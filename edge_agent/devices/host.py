@@ -1,17 +1,18 @@
 """Owns the peripherals: opens them, asks them how they are, tells every change.
 
 The agent sees a printer fail while no one is at the machine; a lost device is looked for again
-without a restart.
+without a restart, and a driver that fails is replaced without hurting the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
@@ -24,9 +25,30 @@ from hallkit.runtime.log import get_logger
 
 PROBE_INTERVAL_S = 1.0
 
+CALL_LIMIT_S = 120.0
+"""Longer than any probe whose driver keeps its deadlines, at their longest settings."""
+
+OPEN_LIMIT_S = 10.0
+"""For opening and for closing a driver."""
+
+CANCEL_LIMIT_S = 1.0
+"""A call that does not end so long after it was cancelled is left behind."""
+
+PENALTY_LIMIT_S = 60.0
+"""The longest pause after trouble; it begins with `PROBE_INTERVAL_S` and doubles."""
+
+STEADY_S = 60.0
+"""So long without trouble, and a driver's pause is short again."""
+
+FLAPS = 5
+"""So many losses within `STEADY_S` are one device that comes and goes."""
+
+_LOST = frozenset({DeviceStatus.NO_DEVICE, DeviceStatus.OFFLINE, DeviceStatus.HARDWARE_ERROR})
+
 CARD_PORT = "id_card_reader"
 """What the card reader's process owns, and the agent itself never opens."""
 
+Result = TypeVar("Result")
 Listener = Callable[[DeviceReport], None]
 Configured = tuple[DriverSpec, PeripheralConfig]
 
@@ -70,29 +92,83 @@ def not_heard_yet(peripheral: Configured, clock: Clock) -> DeviceReport:
     )
 
 
+class Handle:
+    """A peripheral as its users hold it: whatever driver has it now (`PeripheralHost`).
+
+    Who calls it while its driver is replaced gets that driver's last word: a fault, or an outcome.
+    """
+
+    def __init__(self, slot: _Slot) -> None:
+        self._slot = slot
+
+    @property
+    def report(self) -> DeviceReport:
+        """The last known state; of a driver that fails, that it does."""
+        return self._slot.report
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._slot.driver, name)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One peripheral over the drivers that it has had."""
+
+    spec: DriverSpec
+    config: PeripheralConfig
+    driver: Driver
+    broken: DeviceReport | None = None
+    """What is said of it while its driver raises or hangs."""
+    replace: bool = False
+    """The driver is not to be asked again."""
+    told: DeviceReport | None = None
+    pause_s: float = PROBE_INTERVAL_S
+    penalty_s: float = PROBE_INTERVAL_S
+    """How long it is left alone after the next trouble; doubles with each."""
+    trouble_s: float | None = None
+    """When it was in trouble last; None when that is long ago."""
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=FLAPS))
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def report(self) -> DeviceReport:
+        return self.broken or self.driver.report
+
+
+class _HangsError(Exception):
+    """A call that outlives its limit."""
+
+
 class PeripheralHost:
     """The drivers of this machine, each probed by a task of its own.
 
-    `pulse` hears how long each probe takes.
+    `pulse` hears how long each probe takes. A driver that raises or hangs is replaced by a fresh
+    one; one whose device comes and goes is left alone for a while. Each time the pause doubles,
+    and a minute without trouble forgives it.
     """
 
     def __init__(
-        self, peripherals: Sequence[Configured], clock: Clock, *, pulse: Pulse | None = None
+        self,
+        peripherals: Sequence[Configured],
+        clock: Clock,
+        *,
+        pulse: Pulse | None = None,
+        call_limit_s: float = CALL_LIMIT_S,
     ) -> None:
         self._clock = clock
         self._pulse = pulse or Pulse(clock)
-        self._drivers = {config.id: spec.open(config, clock) for spec, config in peripherals}
-        self._stack = AsyncExitStack()
+        self._call_limit_s = call_limit_s
+        self._slots = {
+            config.id: _Slot(spec, config, spec.open(config, clock)) for spec, config in peripherals
+        }
         self._listeners: list[Listener] = []
-        self._told: dict[str, DeviceReport] = {}
-        self._crashed: dict[str, DeviceReport] = {}
-        """What is said of a driver that raises, by its id."""
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        """Calls that did not even end when they were cancelled."""
+        self._log = get_logger()
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            for driver in self._drivers.values():
-                await stack.enter_async_context(driver)
-            self._stack = stack.pop_all()
+        for slot in self._slots.values():
+            await self._open(slot)
         return self
 
     async def __aexit__(
@@ -101,7 +177,8 @@ class PeripheralHost:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        for slot in reversed(self._slots.values()):
+            await self._close(slot)
 
     def listen(self, listener: Listener) -> None:
         """Hear every change of every peripheral."""
@@ -109,46 +186,60 @@ class PeripheralHost:
 
     @property
     def reports(self) -> tuple[DeviceReport, ...]:
-        return tuple(
-            self._crashed.get(driver.report.id, driver.report) for driver in self._drivers.values()
-        )
+        return tuple(slot.report for slot in self._slots.values())
 
-    def of_port(self, port: str) -> Driver | None:
+    def of_port(self, port: str) -> Handle | None:
         """The first peripheral with a capability, or None."""
-        return next((d for d in self._drivers.values() if d.report.port == port), None)
+        return next((Handle(s) for s in self._slots.values() if s.report.port == port), None)
+
+    def diagnostics(self) -> dict[str, dict[str, str | int | float]]:
+        """By peripheral: what its driver says, and how often it was in trouble."""
+        return {name: self._facts(slot) for name, slot in self._slots.items()}
 
     async def run(self) -> None:
         """Probe every peripheral until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for name, driver in self._drivers.items():
-                tasks.create_task(self._watch(driver), name=f"probe[{name}]")
+            for name, slot in self._slots.items():
+                tasks.create_task(self._watch(slot), name=f"probe[{name}]")
 
-    async def _watch(self, driver: Driver) -> None:
+    async def _watch(self, slot: _Slot) -> None:
         while True:
-            await self.probe(driver)
-            await self._clock.sleep(PROBE_INTERVAL_S)
+            await self.probe(slot.config.id)
+            await self._clock.sleep(slot.pause_s)
 
-    async def probe(self, driver: Driver) -> DeviceReport:
+    async def probe(self, name: str) -> DeviceReport:
         """Ask one peripheral how it is and tell the listeners if that is news."""
+        slot = self._slots[name]
+        slot.pause_s = PROBE_INTERVAL_S
+        if slot.replace:
+            await self._replace(slot)
         try:
             with self._pulse.call():
-                report = await driver.probe()
+                report = await self._within(self._call_limit_s, slot.driver.probe())
+        except _HangsError:
+            report = self._take_trouble(slot, "hangs")
         except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
-            report = self._take_crash(driver.report)
+            report = self._take_trouble(slot, "crashes")
         else:
-            self._crashed.pop(report.id, None)
-        if self._told.get(report.id) != report:
-            self._told[report.id] = report
+            slot.broken = None
+            self._notice_flapping(slot, report)
+            self._forgive(slot)
+        if slot.told != report:
+            slot.told = report
             for listener in self._listeners:
                 listener(report)
         return report
 
-    def _take_crash(self, last: DeviceReport) -> DeviceReport:
-        """The report of a driver that raised: what it last said is not true any more."""
-        if last.id not in self._crashed:
-            get_logger().exception("device.crashed", device=last.id)
+    def _take_trouble(self, slot: _Slot, kind: str) -> DeviceReport:
+        """The report of a driver that raised or hangs: what it last said is not true any more."""
+        slot.counts[kind] += 1
+        if slot.trouble_s is None:  # once for a driver that is in trouble again and again
+            self._log.error(f"device.{kind}", device=slot.config.id, exc_info=kind == "crashes")
+        slot.replace = True
+        self._leave_alone(slot)
+        if slot.broken is None:
             status, action = status_of(Reason.INTERNAL)
-            self._crashed[last.id] = last.model_copy(
+            slot.broken = slot.driver.report.model_copy(
                 update={
                     "status": status,
                     "action": action,
@@ -156,4 +247,81 @@ class PeripheralHost:
                     "since_ms": self._clock.wall_ms(),
                 }
             )
-        return self._crashed[last.id]
+        return slot.broken
+
+    def _notice_flapping(self, slot: _Slot, report: DeviceReport) -> None:
+        """A device that was lost several times within a minute is left alone for a while."""
+        if report.status not in _LOST or slot.told is None or slot.told.status in _LOST:
+            return
+        now_s = self._clock.mono_s()
+        slot.losses.append(now_s)
+        if len(slot.losses) == FLAPS and now_s - slot.losses[0] <= STEADY_S:
+            slot.counts["flaps"] += 1
+            if slot.trouble_s is None:
+                self._log.warning("device.flaps", device=slot.config.id)
+            self._leave_alone(slot)
+
+    def _leave_alone(self, slot: _Slot) -> None:
+        slot.trouble_s = self._clock.mono_s()
+        slot.pause_s = slot.penalty_s
+        slot.penalty_s = min(2 * slot.penalty_s, PENALTY_LIMIT_S)
+
+    def _forgive(self, slot: _Slot) -> None:
+        if slot.trouble_s is None or self._clock.mono_s() - slot.trouble_s < (
+            STEADY_S + slot.penalty_s
+        ):
+            return
+        slot.trouble_s, slot.penalty_s = None, PROBE_INTERVAL_S
+
+    async def _replace(self, slot: _Slot) -> None:
+        """A fresh driver: the old one closes its wire first, if it still can."""
+        await self._close(slot)
+        slot.driver = slot.spec.open(slot.config, self._clock)
+        slot.replace = False
+        slot.counts["replacements"] += 1
+        await self._open(slot)
+
+    async def _open(self, slot: _Slot) -> None:
+        try:
+            await self._within(OPEN_LIMIT_S, slot.driver.__aenter__())
+        except Exception:  # noqa: BLE001  # boundary, as in `probe`
+            self._take_trouble(slot, "crashes")
+
+    async def _close(self, slot: _Slot) -> None:
+        try:
+            await self._within(OPEN_LIMIT_S, slot.driver.__aexit__(None, None, None))
+        except Exception as fault:  # noqa: BLE001  # boundary, as in `probe`
+            self._log.warning("device.not_closed", device=slot.config.id, why=type(fault).__name__)
+
+    async def _within(self, limit_s: float, call: Coroutine[Any, Any, Result]) -> Result:
+        """Await a call of a driver, by the real clock: it is for drivers that keep no deadline."""
+        task = asyncio.create_task(call)
+        try:
+            await asyncio.wait({task}, timeout=limit_s)
+        except asyncio.CancelledError:
+            await self._give_up(task)
+            raise
+        if task.done():
+            return task.result()
+        await self._give_up(task)
+        raise _HangsError
+
+    async def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a call; one that does not heed it is left behind."""
+        task.cancel()
+        self._abandoned.add(task)
+        task.add_done_callback(self._buried)
+        await asyncio.wait({task}, timeout=CANCEL_LIMIT_S)
+
+    def _buried(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
+
+    def _facts(self, slot: _Slot) -> dict[str, str | int | float]:
+        try:
+            facts = dict(slot.driver.diagnostics())
+        except Exception:  # noqa: BLE001  # boundary, as in `probe`
+            facts = {}
+        names = ("crashes", "hangs", "flaps", "replacements")
+        return facts | {f"host_{name}": slot.counts[name] for name in names}

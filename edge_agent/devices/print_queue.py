@@ -81,7 +81,16 @@ class PrintQueue:
         self._told: tuple[str, PrintJobState, Reason | None] | None = None
         """Job, state and reason of the last event: the same again is none."""
         self._disk_refuses = False
+        self._held: set[str] = set()
+        """Why no attempt begins."""
+        self.printing = False
+        """An attempt is under way."""
         self._log = get_logger().bind(device=printer.report.id)
+
+    @property
+    def device(self) -> str:
+        """The printer's id."""
+        return self._printer.report.id
 
     async def submit(self, job: JobId, slip: Slip) -> PrintJob:
         """Promise a job; idempotent by its id. Another slip under the same id is refused."""
@@ -124,6 +133,15 @@ class PrintQueue:
         """The printer's state changed: a waiting job may go on."""
         self._wake.set()
 
+    def hold(self, why: str) -> None:
+        """Begin no attempt until `release`; one that is under way comes to its end."""
+        self._held.add(why)
+
+    def release(self, why: str) -> None:
+        """Take a hold back."""
+        self._held.discard(why)
+        self._wake.set()
+
     async def run(self) -> None:
         """Print what is owed until cancelled; begins with what a crash left behind.
 
@@ -144,7 +162,9 @@ class PrintQueue:
         while True:
             self._wake.clear()
             row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
-            if row is not None and self._is_of_an_earlier_day(row):
+            if self._held:
+                await self._wait()
+            elif row is not None and self._is_of_an_earlier_day(row):
                 await self._cancel(row, None)
             elif row is not None and self._printer.report.works:
                 await self._attempt(row)
@@ -165,6 +185,16 @@ class PrintQueue:
         return local_date(row["created_ms"]) < local_date(self._clock.wall_ms())
 
     async def _attempt(self, row: sqlite3.Row) -> None:
+        self.printing = True
+        try:
+            worked = await self._try(row)
+        finally:
+            self.printing = False
+        if not worked:
+            await self._pause()
+
+    async def _try(self, row: sqlite3.Row) -> bool:
+        """One attempt; False if the printer needs a while before the next."""
         marked = row["unconfirmed"] > 0
         slip = Slip.model_validate_json(row["slip"])
         await self._change(
@@ -178,9 +208,9 @@ class PrintQueue:
         except Exception:  # noqa: BLE001  # boundary: a broken driver must not end the agent
             self._log.exception("print.driver_crashed", job=row["id"])
             outcome = PrintOutcome(result=PrintResult.UNKNOWN, reason=Reason.INTERNAL)
-        await self._conclude(row, outcome)
+        return await self._conclude(row, outcome)
 
-    async def _conclude(self, row: sqlite3.Row, outcome: PrintOutcome) -> None:
+    async def _conclude(self, row: sqlite3.Row, outcome: PrintOutcome) -> bool:
         job = row["id"]
         self._log.info("print.outcome", job=job, result=outcome.result, reason=outcome.reason)
         match outcome.result:
@@ -201,11 +231,12 @@ class PrintQueue:
                     (PrintJobState.WAITING, outcome.reason, job),
                     tell=True,
                 )
-                await self._pause()
+                return False
             case PrintResult.UNKNOWN:
                 reason = outcome.reason or Reason.SILENT
                 await self._unconfirmed(row, reason, PrintJobState.WAITING)
-                await self._pause()
+                return False
+        return True
 
     async def _cancel(self, row: sqlite3.Row, reason: Reason | None) -> None:
         self._log.warning("print.cancelled", job=row["id"], reason=reason)

@@ -20,6 +20,8 @@ from hallkit.wire.events import (
     ConfigurationChecked,
     DeviceStateChanged,
     Health,
+    MaintenanceChanged,
+    PowerChanged,
     VisitEnded,
     VisitStarted,
 )
@@ -63,6 +65,8 @@ WORTH = {
     VisitEnded.EVENT_TYPE: Worth.BUSINESS,
     DeviceStateChanged.EVENT_TYPE: Worth.DEVICE,
     ConfigurationChecked.EVENT_TYPE: Worth.DEVICE,
+    MaintenanceChanged.EVENT_TYPE: Worth.DEVICE,
+    PowerChanged.EVENT_TYPE: Worth.DEVICE,
 }
 """What may be dropped; every other type is promised."""
 

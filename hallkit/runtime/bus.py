@@ -20,7 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from hallkit.errors import DeviceError, HallError, LinkDown, NotPermitted, Rejected, WireError
+from hallkit.errors import (
+    DeviceBusy,
+    DeviceError,
+    HallError,
+    LinkDown,
+    NotPermitted,
+    Occupied,
+    Rejected,
+    WireError,
+)
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.log import get_logger
 from hallkit.wire import bus as wire
@@ -243,8 +252,16 @@ def _failed(request: wire.Request, fault: Exception) -> wire.Reply:
         code=fault.code if isinstance(fault, HallError) else "internal",
         reason=str(fault.reason) if isinstance(fault, DeviceError) else "",
         retryable=isinstance(fault, HallError) and fault.retryable,
+        holder=fault.holder if isinstance(fault, DeviceBusy) else "",
+        until_ms=fault.until_ms if isinstance(fault, DeviceBusy) else None,
     )
     return wire.Reply(id=request.id, error=failure)
+
+
+def _refusal(error: wire.Failure) -> Rejected:
+    if error.holder:
+        return Occupied(error.code, error.reason, holder=error.holder, until_ms=error.until_ms)
+    return Rejected(error.code, error.reason)
 
 
 def parse_args(kind: type[Out], args: Mapping[str, Any]) -> Out:
@@ -352,6 +369,6 @@ class BusClient:
         if answer is None or answer.done():
             return
         if reply.error is not None:
-            answer.set_exception(Rejected(reply.error.code, reply.error.reason))
+            answer.set_exception(_refusal(reply.error))
         else:
             answer.set_result(reply.result or {})

@@ -26,7 +26,10 @@ from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.runtime.toml_lines import line_of_fault, lines_of, parent
 
 SECTIONS = frozenset(
-    {"site", "broker", "affairs", "ops", "device", "kiosk", "card_reader", "peripherals"}
+    {
+        *("site", "broker", "affairs", "ops", "device", "kiosk", "card_reader", "peripherals"),
+        *("maintenance", "power"),
+    }
 )
 """Top-level tables of site and device files. A process reads its own and skips the others'."""
 

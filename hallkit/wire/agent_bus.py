@@ -1,10 +1,16 @@
 """What the edge agent's processes offer on local buses, as typed requests, results and events.
 
-`agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`; events
-`device.changed`, `print.changed`, `link.changed`; the snapshot is `AgentSnapshot`. No card passes.
+`agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
+`visit.hold`; events `device.changed`, `print.changed`, `link.changed`, `power.changed`,
+`maintenance.changed`; the snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
+
+On `agent.sock` and `technician.sock`: `device.lease`, `device.renew`, `device.release` take a
+device for a time, for this connection alone; everybody else is told who has it, by role. Under such
+a lease `technician.sock` takes `print.test`; also `devices.list`, `devices.diagnostics` and
+`maintenance.set`. Its snapshot is `TechnicianSnapshot`, its event `maintenance.changed`.
 
 `card.sock`, the card reader's own process, which ends with the visit: request `card.watch`; events
 `device.changed` to all, and `card.read`, `card.unreadable`, `card.left_behind`, `card.removed` only
@@ -22,7 +28,9 @@ from pydantic import Field
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
-from hallkit.model.printing import PrintJob, Slip
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
+from hallkit.model.printing import PrintJob, PrintOutcome, Slip
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
 
@@ -31,6 +39,13 @@ PRINT_SUBMIT = "print.submit"
 PRINT_JOB = "print.job"
 CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
+VISIT_HOLD = "visit.hold"
+DEVICE_LEASE = "device.lease"
+DEVICE_RENEW = "device.renew"
+DEVICE_RELEASE = "device.release"
+DEVICES_DIAGNOSTICS = "devices.diagnostics"
+PRINT_TEST = "print.test"
+MAINTENANCE_SET = "maintenance.set"
 
 DEVICE_CHANGED = "device.changed"
 PRINT_CHANGED = "print.changed"
@@ -39,6 +54,8 @@ CARD_UNREADABLE = "card.unreadable"
 CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
+POWER_CHANGED = "power.changed"
+MAINTENANCE_CHANGED = "maintenance.changed"
 
 
 TERMINAL_EVENTS: Mapping[str, type[EventData]] = MappingProxyType(
@@ -52,6 +69,13 @@ class AgentSnapshot(Message):
     jobs: tuple[PrintJob, ...]
     """Unfinished jobs."""
     link_up: bool
+    power: PowerPhase = PowerPhase.MAINS
+    maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+
+
+class TechnicianSnapshot(Message):
+    devices: tuple[DeviceReport, ...]
+    maintenance: MaintenanceTold
 
 
 class CardSnapshot(Message):
@@ -61,6 +85,12 @@ class CardSnapshot(Message):
 
 class Devices(Message):
     devices: tuple[DeviceReport, ...]
+
+
+class Diagnostics(Message):
+    """Counters and facts by device, for a technician; no personal data."""
+
+    devices: dict[str, dict[str, int | float | str]]
 
 
 class PrintSubmit(Message):
@@ -100,6 +130,72 @@ class DeviceChanged(Message):
 
 class LinkChanged(Message):
     up: bool
+
+
+class PowerTold(Message):
+    """Data of `power.changed`."""
+
+    phase: PowerPhase
+
+
+class MaintenanceTold(Message):
+    """Data of `maintenance.changed`, result of `maintenance.set`."""
+
+    phase: MaintenancePhase
+    until_ms: int | None = None
+    """Wall time when it ends by itself."""
+
+
+class MaintenanceSet(Message):
+    """A technician takes the machine or gives it back; it is on the disk when this is answered."""
+
+    on: bool
+    seconds: Annotated[float, Field(ge=1, le=7 * 86_400)] | None = None
+    """So long at most; None: as long as the machine's file allows."""
+
+
+class VisitHold(Message):
+    """A visit is under way, or no longer. It ends with the connection.
+
+    The agent waits for it, within limits, before it switches the machine off.
+    """
+
+    on: bool
+
+
+LEASE_LIMIT_S = 600.0
+"""Whoever needs a device for longer renews; a caller that hangs holds it no longer than this."""
+
+
+class DeviceLease(Message):
+    """Arguments of `device.lease` and `device.renew`: the time begins anew with each.
+
+    Errors: `device.busy` with the role of who has it, and until when.
+    """
+
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+    seconds: Annotated[float, Field(gt=0, le=LEASE_LIMIT_S)] = 60.0
+
+
+class DeviceLeased(Message):
+    """The device is this connection's until then, or until the connection ends."""
+
+    device: str
+    until_ms: int
+
+
+class DeviceRelease(Message):
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PrintTest(Message):
+    """A test slip on a printer that this connection has leased."""
+
+    device: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PrintTested(Message):
+    outcome: PrintOutcome
 
 
 class EventAdd(Message):

@@ -56,6 +56,10 @@ class Failure(Message):
     code: str
     reason: str = ""
     retryable: bool = False
+    holder: str = ""
+    """Of a device that is busy: the role of who has it."""
+    until_ms: int | None = None
+    """And until when at the latest, in wall time."""
 
 
 class Reply(Message):

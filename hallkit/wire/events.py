@@ -14,6 +14,8 @@ from pydantic import Field
 from hallkit.errors import WireError
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import new_id
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.wire.base import Message
 
@@ -33,6 +35,8 @@ class DeviceStateChanged(EventData):
 
     EVENT_TYPE: ClassVar[str] = "device.state.v1"
     device: DeviceReport
+    maintenance: bool = False
+    """A technician has the machine: no alarm. What is still wrong afterwards is told again."""
 
 
 class VisitStarted(EventData):
@@ -45,8 +49,9 @@ class VisitEnded(EventData):
 
     EVENT_TYPE: ClassVar[str] = "visit.ended.v1"
     visit: SHORT_TEXT
-    outcome: Literal["ticket", "guide", "left", "timed_out"]
-    """ticket: took a number; guide: read a list; left: ended it; timed_out: walked away."""
+    outcome: Literal["ticket", "guide", "left", "timed_out", "closed"]
+    """ticket: took a number; guide: read a list; left: ended it; timed_out: walked away; closed:
+    the machine had to end it."""
     item: SHORT_TEXT = ""
     age_band: Literal["", "under_18", "18_59", "60_plus"] = ""
     duration_s: Annotated[int, Field(ge=0)] = 0
@@ -76,6 +81,25 @@ class Health(EventData):
     refused_messages: int
     reports_dropped: Annotated[int, Field(ge=0)] = 0
     """Reports given up since set-up because the outbox was full or they were too old."""
+
+
+class PowerChanged(EventData):
+    """What the machine does about its current changed."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.power.v1"
+    phase: PowerPhase
+    charge_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    runtime_s: Annotated[float, Field(ge=0)] | None = None
+    """How long the battery still carries the load, as the UPS said last."""
+
+
+class MaintenanceChanged(EventData):
+    """A technician takes the machine, or gives it back."""
+
+    EVENT_TYPE: ClassVar[str] = "machine.maintenance.v1"
+    phase: MaintenancePhase
+    until_ms: int | None = None
+    """Wall time when it ends by itself."""
 
 
 class ConfigurationChecked(EventData):
@@ -137,6 +161,8 @@ EVENTS: dict[str, type[EventData]] = {
         VisitEnded,
         TicketPrinted,
         Health,
+        PowerChanged,
+        MaintenanceChanged,
         ConfigurationChecked,
     )
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hallkit.model.device import DeviceReport
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
 
@@ -36,6 +37,9 @@ class Info(Message):
     role: str
     agent: str
     peripherals: tuple[DeviceReport, ...]
+    maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+    capabilities: tuple[Annotated[str, Field(max_length=32)], ...] = ()
+    """Ports of which a peripheral works now: what this machine can do for a citizen."""
 
 
 class Report(Message):

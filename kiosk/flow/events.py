@@ -79,6 +79,16 @@ class NobodyTaps:
     seconds_left: int
 
 
+@dataclass(frozen=True, slots=True)
+class MachineCloses:
+    """No visit can go on at this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOpens:
+    """Visits may begin again."""
+
+
 Event = (
     Tapped
     | Typed
@@ -92,6 +102,8 @@ Event = (
     | TicketRefused
     | JobChanged
     | NobodyTaps
+    | MachineCloses
+    | MachineOpens
 )
 
 # ── Effects ─────────────────────────────────────────────────────────────────────────────────
@@ -147,4 +159,13 @@ class EndSession:
     """Wipe the draft and end this process; a fresh one takes the next citizen."""
 
 
-Effect = Search | CountMiss | OpenItem | WatchCard | TakeTicket | Print | Tell | EndSession
+@dataclass(frozen=True, slots=True)
+class HoldMachine:
+    """Tell the agent that a visit is under way, or that nothing of it is wanted any more."""
+
+    on: bool
+
+
+Effect = (
+    Search | CountMiss | OpenItem | WatchCard | TakeTicket | Print | Tell | HoldMachine | EndSession
+)

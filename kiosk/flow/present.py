@@ -8,7 +8,10 @@ from typing import Any
 from hallkit.guide.sheet import costs_and_time
 from hallkit.lexicon import faults
 from hallkit.lexicon.words import Words
+from hallkit.lexicon.words import words as words_of
 from hallkit.model.device import Paper
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import local, local_date
 from kiosk.flow.state import Found, Step, Surroundings, Visit
@@ -34,7 +37,8 @@ _NOTICED = ("ups", "ticket_printer", "id_card_reader")
 
 def present(visit: Visit, around: Surroundings, words: Words) -> View:
     """The whole screen."""
-    build = _SCREENS[visit.step]
+    shut = visit.started_ms is None and not around.admits
+    build = _closed if shut else _SCREENS[visit.step]
     view = build(visit, around, words)
     countdown = None
     if visit.seconds_left is not None:
@@ -86,6 +90,8 @@ def _machine_notice(around: Surroundings, words: Words) -> Notice | None:
     power = told.pop("ups", faults.AS_USUAL)
     if (smoke := _smoke(around)) is not None:
         return Notice(tone="fault", text=words(smoke))
+    if around.power is PowerPhase.MAINS:
+        power = faults.AS_USUAL  # an empty battery that is being charged is a technician's matter
     if power == faults.AS_USUAL and not around.hall_up and around.waits_at_ms is not None:
         return Notice(tone="attention", text=words("machine.hall_down"))
     first = next((key for key in (power, *told.values()) if key != faults.AS_USUAL), None)
@@ -507,6 +513,46 @@ def _staff(visit: Visit, around: Surroundings, words: Words) -> View:
     )
 
 
+def _closed(visit: Visit, around: Surroundings, words: Words) -> View:
+    """This machine serves nobody for now: why, and where else to go.
+
+    Nothing here can be tapped, no other language chosen: so it says everything in both.
+    """
+    in_maintenance = around.maintenance is not MaintenancePhase.INACTIVE and around.power.admits
+    why = "maintenance" if in_maintenance else "off" if around.power.ends else "power"
+    ticket = visit.ticket
+    text = f"closed.{why}_text"
+    if ticket is not None:
+        printed = visit.job is not None and visit.job.state is PrintJobState.COMPLETED
+        text = "closed.number_printed" if printed else "closed.number"
+    card_lies_there = visit.card_left_behind
+    later = "closed.maintenance_later" if in_maintenance else "closed.power_later"
+    notice = "closed.card_left" if card_lies_there else later
+    english = words_of("en")
+    view = View(
+        screen="message",
+        chrome=_chrome(visit, around, words).model_copy(
+            update={"machine_notice": None, "help": ()}
+        ),
+        title=words(f"closed.{why}_title"),
+        why=words(text),
+        notice=Notice(
+            tone="attention" if card_lies_there else "plain",
+            text=words(notice),
+            detail=" ".join(english(key) for key in (f"closed.{why}_title", text, notice)),
+        ),
+    )
+    if ticket is None:
+        return view
+    return view.model_copy(
+        update={
+            "screen": "ticket",
+            "big_text": ticket.number,
+            "rows": (Row(label=words("ticket.window"), value=ticket.windows),),
+        }
+    )
+
+
 def _back(visit: Visit, words: Words) -> Action:
     """Closed, as every way out, while a number is on its way (`kiosk.flow.visit.WAYS_OUT`)."""
     return Action(id="back", label=words("chrome.back"), icon="back", enabled=not visit.taking)
@@ -526,4 +572,5 @@ _SCREENS: dict[Step, Callable[[Visit, Surroundings, Words], View]] = {
     Step.TICKET: _ticket,
     Step.REFUSED: _refused,
     Step.STAFF: _staff,
+    Step.CLOSED: _closed,
 }

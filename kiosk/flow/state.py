@@ -10,6 +10,8 @@ from hallkit.model.device import DeviceReport
 from hallkit.model.identity import IdentityCard
 from hallkit.model.ids import VisitId
 from hallkit.model.item import Item
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
 from hallkit.model.ticket import Ticket
 from hallkit.wire.affairs_api import ServiceWait
@@ -34,6 +36,8 @@ class Step(StrEnum):
     TICKET = "ticket"
     REFUSED = "refused"
     STAFF = "staff"
+    CLOSED = "closed"
+    """The machine had to end the visit: what still matters stands there until it goes off."""
 
 
 class Kind(Value):
@@ -122,6 +126,18 @@ class Surroundings(Value):
     catalogue_ready: bool = False
     popular: tuple[Found, ...] = ()
     """Items that stand on the first screen."""
+    power: PowerPhase = PowerPhase.MAINS
+    maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+
+    @property
+    def admits(self) -> bool:
+        """A visit may begin."""
+        return self.power.admits and self.maintenance is MaintenancePhase.INACTIVE
+
+    @property
+    def closes(self) -> bool:
+        """The visit under way has to end now."""
+        return self.power.ends or self.maintenance.closes
 
     def device(self, port: str) -> DeviceReport | None:
         return next((device for device in self.devices if device.port == port), None)

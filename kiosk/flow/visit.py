@@ -2,7 +2,7 @@
 
     home ─▶ find ─▶ question… ─▶ materials ─▶ card ─▶ identity ─▶ confirm ─▶ ticket ─▶ over
               └▶ which ▲ └▶ ended    │           └──────────────────▶┘ (no card: an equal way)
-                       └───── more ◀─┘
+                       └───── more ◀─┘                        any of them ─▶ closed (no current)
 
 A tap that does not fit the step is ignored: the screen was a moment behind. One that would fit and
 was made for another `turn` is not given to the flow at all. `resume` takes up what a crashed
@@ -53,7 +53,13 @@ def step(visit: Visit, event: ev.Event, around: Surroundings, words: Words) -> N
     """What follows from an event. Never raises for anything a person can do."""
     if visit.over:
         return visit, ()
+    if visit.step is Step.CLOSED:
+        return _while_closed(visit, event)
     match event:
+        case ev.Tapped() | ev.Typed() if visit.started_ms is None and not around.admits:
+            return visit, ()
+        case ev.MachineCloses() if visit.started_ms is not None and not visit.taking:
+            return _close(visit, around)
         case ev.Tapped():
             return _tapped(visit, event, around, words)
         case ev.Typed(text=text) if visit.step is Step.FIND:
@@ -90,7 +96,7 @@ def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
     """Take up a visit whose service died: what it was doing is done again, all of it idempotent."""
     effects: list[ev.Effect] = []
     if visit.started_ms is not None:
-        effects.append(ev.Tell(VisitStarted(visit=visit.id)))
+        effects += [ev.HoldMachine(on=True), ev.Tell(VisitStarted(visit=visit.id))]
     if wants_card_watch(visit):
         effects.append(ev.WatchCard(on=True))
     if visit.taking:
@@ -99,6 +105,8 @@ def resume(visit: Visit, around: Surroundings, words: Words) -> Next:
         effects.append(_print_ticket(visit, visit.ticket, around, words))
     if visit.lists and _has_list(visit):
         effects.append(_print_list(visit, around, words))
+    if visit.step is Step.CLOSED:
+        effects += _last_words(visit, _closed_with(visit), around)
     return _set(visit, seconds_left=None), tuple(effects)
 
 
@@ -417,17 +425,61 @@ def _nobody(visit: Visit, seconds_left: int, around: Surroundings) -> Next:
 def _end(visit: Visit, outcome: str, around: Surroundings) -> Next:
     if visit.started_ms is None:
         return visit, ()
-    told = VisitEnded.model_validate(
+    told = _ended_with(visit, outcome, around)
+    return _set(visit, over=True), (ev.WatchCard(on=False), ev.Tell(told), ev.EndSession())
+
+
+def _ended_with(visit: Visit, outcome: str, around: Surroundings) -> VisitEnded:
+    begun_ms = around.now_ms if visit.started_ms is None else visit.started_ms
+    return VisitEnded.model_validate(
         {
             "visit": visit.id,
             "outcome": outcome,
             "item": visit.item.catalog_code if visit.item else "",
             "age_band": _age_band(visit, around),
-            "duration_s": max(0, (around.now_ms - visit.started_ms) // 1000),
+            "duration_s": max(0, (around.now_ms - begun_ms) // 1000),
             "taps": visit.taps,
         }
     )
-    return _set(visit, over=True), (ev.WatchCard(on=False), ev.Tell(told), ev.EndSession())
+
+
+def _close(visit: Visit, around: Surroundings) -> Next:
+    """Say what still matters, and forget the rest: a slip that is owed stays the agent's."""
+    closed = Visit(
+        id=visit.id,
+        step=Step.CLOSED,
+        started_ms=visit.started_ms,
+        taps=visit.taps,
+        item=visit.item if visit.ticket is not None else None,
+        guide=visit.guide if visit.ticket is not None else None,
+        ticket=visit.ticket,
+        job=visit.job,
+        large_type=visit.large_type,
+        card_left_behind=visit.card_left_behind or visit.card is not None,
+    )
+    return closed, _last_words(visit, _closed_with(visit), around)
+
+
+def _while_closed(visit: Visit, event: ev.Event) -> Next:
+    """Nothing can be done here but read."""
+    match event:
+        case ev.CardLeftBehind() | ev.CardLifted():
+            return _with(visit, card_left_behind=isinstance(event, ev.CardLeftBehind))
+        case ev.JobChanged(job=job) if job.id == visit.job_id:
+            return _with(visit, job=job)
+        case ev.MachineOpens():
+            return _set(visit, over=True), (ev.WatchCard(on=False), ev.EndSession())
+        case ev.NobodyTaps(seconds_left=seconds_left) if seconds_left <= 0:
+            return _set(visit, over=True), (ev.WatchCard(on=False), ev.EndSession())
+    return visit, ()
+
+
+def _last_words(visit: Visit, outcome: str, around: Surroundings) -> tuple[ev.Effect, ...]:
+    return (ev.Tell(_ended_with(visit, outcome, around)), ev.HoldMachine(on=False))
+
+
+def _closed_with(visit: Visit) -> str:
+    return "ticket" if visit.ticket is not None else "closed"
 
 
 def _can_go_back(state: guide.GuideState | None) -> TypeGuard[guide.GuideState]:
@@ -455,7 +507,7 @@ def _touched(visit: Visit, around: Surroundings) -> tuple[Visit, tuple[ev.Effect
     if visit.started_ms is not None:
         return touched, ()
     begun = _set(touched, started_ms=around.now_ms)
-    return begun, (ev.Tell(VisitStarted(visit=visit.id)),)
+    return begun, (ev.HoldMachine(on=True), ev.Tell(VisitStarted(visit=visit.id)))
 
 
 def personal_list(visit: Visit) -> guide.PersonalList:

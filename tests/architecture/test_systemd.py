@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.app import POWEROFF
 from hallkit.runtime.config import Places, files_from_environment
 from ops.broker import mosquitto_conf
 
@@ -26,14 +27,18 @@ ROOMS = {
     "hall-ops": "ops",
     "hall-screen": "kiosk/ui",
     "hall-broker": "",
+    "hall-poweroff": "",
 }
 """Whose code a unit runs."""
+
+ONCE = "hall-poweroff"
+"""Does one thing when it is asked, and serves nobody."""
 
 TLS = {"ca.pem", "cert.pem", "key.pem"}
 EXPOSURE_LIMIT = 20
 """Tenths: 2.0 on systemd's scale of ten."""
 
-SYSTEM_TARGETS = ("sysinit", "basic", "shutdown", "network-online", "multi-user")
+SYSTEM_TARGETS = ("sysinit", "basic", "shutdown", "network-online", "multi-user", "paths")
 OPTIONAL = {"HALLKIT_PX_PER_MM"}
 """Variables for a developer's desk; a machine's file says the same."""
 
@@ -85,7 +90,9 @@ def unit_files() -> list[Path]:
 
 UNITS = [Unit(path) for path in unit_files()]
 OURS = [unit for unit in UNITS if ROOMS.get(unit.name)]
+SERVING = [unit for unit in UNITS if unit.name != ONCE]
 each_unit = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+each_that_serves = pytest.mark.parametrize("unit", SERVING, ids=lambda unit: unit.name)
 each_of_ours = pytest.mark.parametrize("unit", OURS, ids=lambda unit: unit.name)
 
 
@@ -95,7 +102,7 @@ def root(tmp_path: Path, checkout: Path) -> Path:
     units = tmp_path / "etc" / "systemd" / "system"
     units.mkdir(parents=True)
     for path in (checkout / "systemd").iterdir():
-        if path.suffix in {".service", ".target"}:
+        if path.suffix in {".service", ".target", ".path"}:
             shutil.copy(path, units)
     for target in SYSTEM_TARGETS:
         (units / f"{target}.target").write_text("[Unit]\nDescription=a stand-in\n")
@@ -164,7 +171,7 @@ def test_a_unit_is_fenced(unit: Unit) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@each_unit
+@each_that_serves
 def test_a_unit_comes_back(unit: Unit) -> None:
     assert unit.one("Type") == "notify"
     assert unit.one("Restart") == "always"
@@ -190,7 +197,7 @@ def test_a_unit_is_reloaded_where_its_code_reads_again(unit: Unit, checkout: Pat
     assert unit.settings["ExecReload"] == expected
 
 
-@each_unit
+@each_that_serves
 def test_who_may_speak_for_a_unit(unit: Unit) -> None:
     """Only the screen is notified for by a child: its main process is the compositor."""
     assert unit.one("NotifyAccess") == ("all" if unit.name == "hall-screen" else "main")
@@ -226,7 +233,7 @@ def test_every_variable_that_the_code_reads_is_given(unit: Unit, checkout: Path)
     assert {name for name in given if name.startswith("HALLKIT_")} <= read
 
 
-@each_unit
+@each_that_serves
 def test_every_credential_that_the_code_reads_is_given(unit: Unit, checkout: Path) -> None:
     read = set() if unit.name == "hall-screen" else set(TLS)
     if ROOMS[unit.name]:
@@ -271,6 +278,22 @@ def test_the_agents_sockets_are_closed_to_the_screen() -> None:
     for unit in (agent, screen):
         assert not unit.settings["AmbientCapabilities"] or unit.one("AmbientCapabilities") == ""
         assert unit.one("CapabilityBoundingSet") == "", "CAP_DAC_OVERRIDE opens every socket"
+
+
+def test_the_machine_is_switched_off_by_the_file_that_the_agent_writes(checkout: Path) -> None:
+    agent, once = (
+        next(unit for unit in UNITS if unit.name == name) for name in ("hall-agent", ONCE)
+    )
+    watch = Unit(checkout / "systemd" / f"{ONCE}.path")
+    asked = str(Places.from_environment(agent.environment).runtime / POWEROFF)
+    assert watch.one("PathChanged") == asked
+    assert once.one("ConditionPathExists") == asked, "taking the file back is a change, too"
+    assert watch.one("Unit") == once.path.name
+    assert watch.one("WantedBy") == "hall.target"
+    assert (once.one("Type"), once.one("ExecStart")) == ("oneshot", "/usr/bin/systemctl poweroff")
+    assert once.one("CapabilityBoundingSet") == ""
+    assert agent.one("User") != "root"
+    assert not once.settings["User"], "the agent asks, and root's unit obeys"
 
 
 def test_the_screen_reaches_no_network() -> None:

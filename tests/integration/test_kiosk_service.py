@@ -19,10 +19,13 @@ from structlog.testing import capture_logs
 from hallkit.catalogue.installed import FOLDER, install
 from hallkit.catalogue.misses import Miss, Misses
 from hallkit.catalogue.snapshot import build, sign
-from hallkit.errors import LinkDown, Rejected
+from hallkit.errors import LinkDown, Reason, Rejected
 from hallkit.lexicon.words import words
 from hallkit.model.content import Content
+from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.model.item import Item, Option, Question
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
 from hallkit.runtime.bus import BusClient, BusServer, Connection
@@ -89,6 +92,8 @@ class FakeAgent:
         self.watching: asyncio.Queue[bool] = asyncio.Queue()
         self.promised = asyncio.Event()
         self.refuses_slips = False
+        self.power = PowerPhase.MAINS
+        self.holds: asyncio.Queue[bool] = asyncio.Queue()
         self._server: BusServer | None = None
         self._cards: BusServer | None = None
 
@@ -98,6 +103,7 @@ class FakeAgent:
             bus.PRINT_SUBMIT: self._submit,
             bus.PRINT_JOB: self._job,
             bus.EVENT_ADD: self._add,
+            bus.VISIT_HOLD: self._hold,
         }
         async with (
             self.reading_cards(),
@@ -129,7 +135,7 @@ class FakeAgent:
         self.jobs[job] = PrintJob(id=job, state=state)
 
     def _snapshot(self) -> Message:
-        return bus.AgentSnapshot(devices=(), jobs=(), link_up=True)
+        return bus.AgentSnapshot(devices=(), jobs=(), link_up=True, power=self.power)
 
     async def _submit(self, args: Mapping[str, Any], _from: Connection) -> Message:
         if self.refuses_slips:
@@ -150,6 +156,14 @@ class FakeAgent:
     async def _watch(self, args: Mapping[str, Any], _from: Connection) -> Message:
         self.watching.put_nowait(bus.CardWatch.model_validate(args).on)
         return bus.Empty()
+
+    async def _hold(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        self.holds.put_nowait(bus.VisitHold.model_validate(args).on)
+        return bus.Empty()
+
+    def power_is(self, phase: PowerPhase) -> None:
+        self.power = phase
+        self.tells(bus.POWER_CHANGED, bus.PowerTold(phase=phase))
 
     async def _add(self, args: Mapping[str, Any], _from: Connection) -> Message:
         event = bus.EventAdd.model_validate(args).event
@@ -762,3 +776,102 @@ async def test_nobody_there_is_asked_and_then_forgotten(machine: Machine) -> Non
             await shown.over.wait()
             await running
         assert not machine.draft.exists()
+
+
+# ── The machine has to close ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_power_cut_ends_a_visit_with_its_last_words_then_lets_the_machine_go(
+    machine: Machine,
+) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "ticket")
+        async with asyncio.timeout(10):
+            assert await machine.agent.holds.get()
+            machine.agent.power_is(PowerPhase.ENDING)
+            while (view := await shown.shows("ticket")).title != WORDS("closed.off_title"):
+                pass
+            assert view.big_text == TICKET.number
+            assert not await machine.agent.holds.get()
+        assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+        assert len(machine.agent.slips) == 1
+        for secret in (CARD.name, CARD.number):
+            assert secret not in machine.draft.read_text(encoding="utf-8")
+        machine.agent.power_is(PowerPhase.MAINS)
+        async with asyncio.timeout(10):
+            await running
+        assert not machine.draft.exists()
+
+
+async def test_a_number_on_its_way_is_waited_for_before_the_visit_is_closed(
+    machine: Machine,
+) -> None:
+    machine.affairs.answers.clear()
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        async with asyncio.timeout(10):
+            await machine.affairs.asked.wait()
+        machine.agent.power_is(PowerPhase.ENDING)
+        ups = DeviceReport(
+            id="ups",
+            port="ups",
+            driver="fake",
+            status=DeviceStatus.ONLINE,
+            reason=Reason.BATTERY_LOW,
+        )
+        machine.agent.tells(bus.DEVICE_CHANGED, bus.DeviceChanged(device=ups))
+        while (await shown.shows("confirm")).chrome.machine_notice is None:
+            pass  # when this has been heard, so has the phase
+        machine.affairs.answers.set()
+        view = await shown.shows("ticket")
+        assert (view.title, view.big_text) == (WORDS("closed.off_title"), TICKET.number)
+        async with asyncio.timeout(10):
+            await machine.agent.promised.wait()
+
+
+async def test_a_service_that_died_in_a_power_cut_comes_back_to_a_closed_machine(
+    machine: Machine,
+) -> None:
+    async with machine.agent.serving():
+        async with machine.life() as (shown, _):
+            await machine.goes_to(shown, "confirm")
+        machine.agent.power = PowerPhase.ENDING
+        async with machine.life() as (shown, _):
+            view = await shown.shows("message")
+            assert view.title == WORDS("closed.off_title")
+            async with asyncio.timeout(10):
+                while await machine.agent.holds.get():
+                    pass
+        assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+
+
+async def test_a_technician_takes_the_machine_and_it_opens_again(machine: Machine) -> None:
+    def is_now(phase: MaintenancePhase) -> None:
+        machine.agent.tells(bus.MAINTENANCE_CHANGED, bus.MaintenanceTold(phase=phase))
+
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "materials")
+        is_now(MaintenancePhase.ENTER_PENDING)
+        await shown.taps("take_number")
+        await shown.shows("card")  # who began comes to an end
+        is_now(MaintenancePhase.ACTIVE)
+        view = await shown.shows("message")
+        assert view.title == WORDS("closed.maintenance_title")
+        is_now(MaintenancePhase.INACTIVE)
+        async with asyncio.timeout(10):
+            await running
+    assert machine.agent.events == ["visit.started.v1", "visit.ended.v1"]
+
+
+async def test_a_machine_that_nobody_uses_says_that_it_is_closed_and_opens_again(
+    machine: Machine,
+) -> None:
+    machine.agent.power = PowerPhase.CLOSING
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        assert (await shown.shows("message")).title == WORDS("closed.power_title")
+        await shown.taps("choose", ITEM.catalog_code)
+        machine.agent.power_is(PowerPhase.MAINS)
+        await shown.shows("home")
+    assert machine.agent.events == []
+    assert machine.agent.holds.empty()

@@ -78,6 +78,7 @@ def test_half_a_list_is_no_list(answer: str) -> None:
         ("OB LB", True, True, Reason.BATTERY_LOW),
         # Being charged after a long cut: the next one would end the machine at once.
         ("OL LB", False, True, Reason.BATTERY_LOW),
+        ("OB DISCHRG LB CAL", False, False, None),
         ("FSD OB LB", True, True, Reason.BATTERY_LOW),
         ("FSD OL", False, True, Reason.BATTERY_LOW),
         ("OL OVER", False, False, Reason.OVERLOADED),
@@ -91,6 +92,7 @@ def test_half_a_list_is_no_list(answer: str) -> None:
 def test_a_status_is_read(status: str, on_battery: bool, low: bool, reason: Reason | None) -> None:
     reading, told = reading_of({"ups.status": status}, device_id="ups")
     assert (reading.on_battery, reading.battery_low, told) == (on_battery, low, reason)
+    assert reading.switches_off == ("FSD" in status)
     assert (reading.charge_percent, reading.runtime_s, reading.load_percent) == (None, None, None)
 
 

@@ -21,6 +21,7 @@ from hallkit.clients.outbox import Outbox
 from hallkit.errors import Reason, Rejected
 from hallkit.model.device import DeviceReport, DeviceStatus
 from hallkit.model.ids import DeviceId, SiteId
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState, Slip, TextLine
 from hallkit.runtime.bus import BusClient
 from hallkit.runtime.journal import Journal
@@ -277,3 +278,34 @@ async def test_every_application_hears_of_devices_and_the_link(agent: Agent) -> 
         assert await kiosk.hears(bus.LINK_CHANGED) == {"up": True}
         async with agent.application() as late:
             assert (await late.hears("snapshot"))["link_up"] is True
+
+
+# ── Power ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_phase_of_power_is_told_and_stands_in_the_snapshot(agent: Agent) -> None:
+    async with agent.application() as kiosk:
+        assert (await kiosk.hears("snapshot"))["power"] == "mains"
+        agent.api.power_is(PowerPhase.CLOSING)
+        assert (await kiosk.hears(bus.POWER_CHANGED))["phase"] == "closing"
+        async with agent.application() as late:
+            assert (await late.hears("snapshot"))["power"] == "closing"
+
+
+async def test_a_visit_is_held_until_it_is_let_go_or_its_connection_ends(agent: Agent) -> None:
+    async def says(application: Application, *, on: bool) -> None:
+        await application.client.request(bus.VISIT_HOLD, bus.VisitHold(on=on), bus.Empty)
+
+    assert not agent.api.in_visit
+    async with agent.application() as kiosk:
+        async with agent.application() as other:
+            await says(kiosk, on=True)
+            await says(other, on=False)  # lets go of its own only
+            assert agent.api.in_visit
+            await says(kiosk, on=False)
+            assert not agent.api.in_visit
+            await says(other, on=True)
+            assert agent.api.in_visit
+        async with asyncio.timeout(5):
+            while agent.api.in_visit:  # noqa: ASYNC110  # the server sees the end a moment later
+                await asyncio.sleep(0.01)

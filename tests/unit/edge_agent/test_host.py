@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import pytest
 from structlog.testing import capture_logs
@@ -63,7 +65,7 @@ SPEC = DriverSpec(
 def host_of(*ids: str, clock: Clock | None = None) -> tuple[PeripheralHost, list[Stub]]:
     entries = [(SPEC, PeripheralConfig(id=name, driver=f"{name}_port")) for name in ids]
     host = PeripheralHost(entries, clock or FakeClock())
-    stubs = [driver for driver in host._drivers.values() if isinstance(driver, Stub)]
+    stubs = [slot.driver for slot in host._slots.values() if isinstance(slot.driver, Stub)]
     return host, stubs
 
 
@@ -76,7 +78,7 @@ async def test_a_change_is_told_once_to_every_listener() -> None:
     async with host:
         for reason in (None, None, Reason.SILENT, Reason.SILENT, None):
             stub.reason = reason
-            await host.probe(stub)
+            await host.probe("printer")
     assert [report.reason for report in heard] == [None, Reason.SILENT, None]
     assert also == heard
 
@@ -86,25 +88,25 @@ async def test_a_change_that_somebody_else_found_is_told_by_the_next_probe() -> 
     heard: list[DeviceReport] = []
     host.listen(heard.append)
     async with host:
-        await host.probe(stub)
+        await host.probe("printer")
         stub.reason = Reason.PAPER_OUT
         await stub.probe()
-        await host.probe(stub)
+        await host.probe("printer")
     assert [report.reason for report in heard] == [None, Reason.PAPER_OUT]
 
 
-async def test_a_crashing_driver_is_reported_as_broken_and_logged_once() -> None:
+async def test_a_crashing_driver_is_reported_as_broken_and_replaced() -> None:
     host, [stub, other] = host_of("printer", "reader")
     heard: list[DeviceReport] = []
     host.listen(heard.append)
+    held = host.of_port("printer_port")
+    assert held is not None
     async with host:
-        await host.probe(stub)
+        await host.probe("printer")
         stub.crashes = True
         with capture_logs() as logs:
-            for _ in range(3):
-                await host.probe(stub)
-        assert [line["event"] for line in logs] == ["device.crashed"]
-        broken = heard[-1]
+            broken = await host.probe("printer")
+        assert [line["event"] for line in logs] == ["device.crashes"]
         assert (broken.status, broken.reason, broken.action) == (
             DeviceStatus.HARDWARE_ERROR,
             Reason.INTERNAL,
@@ -112,10 +114,141 @@ async def test_a_crashing_driver_is_reported_as_broken_and_logged_once() -> None
         )
         assert not broken.works
         assert host.reports == (broken, other.report)
-        stub.crashes = False
-        await host.probe(stub)
+        assert held.report == broken
+        assert stub.is_open
+        await host.probe("printer")
+        assert not stub.is_open
+        fresh = host._slots["printer"].driver
+        assert fresh is not stub
+        assert held.probe == fresh.probe
     assert [report.status for report in heard] == ["online", "hardwareError", "online"]
-    assert host.reports[0].works
+    facts = host.diagnostics()
+    assert facts["printer"]["host_crashes"] == facts["printer"]["host_replacements"] == 1
+    assert facts["reader"]["host_crashes"] == 0
+
+
+class Broken(Stub):
+    """Every one of them is."""
+
+    async def probe(self) -> DeviceReport:
+        raise KeyError("a mistake of ours")
+
+
+async def test_a_driver_that_crashes_again_and_again_is_left_alone_ever_longer() -> None:
+    clock = FakeClock()
+    spec = replace(SPEC, open=Broken)
+    host = PeripheralHost([(spec, PeripheralConfig(id="printer", driver="any"))], clock)
+    heard: list[DeviceReport] = []
+    host.listen(heard.append)
+    slot = host._slots["printer"]
+    pauses = []
+    with capture_logs() as logs:
+        async with host:
+            for _ in range(9):
+                await host.probe("printer")
+                pauses.append(slot.pause_s)
+                clock.advance(slot.pause_s)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert [line["event"] for line in logs] == ["device.crashes"]
+    assert len(heard) == 1
+    assert host.diagnostics()["printer"]["host_crashes"] == 9
+
+
+async def test_a_driver_that_works_for_a_while_is_forgiven() -> None:
+    clock = FakeClock()
+    host, _ = host_of("printer", clock=clock)
+    slot = host._slots["printer"]
+
+    async def crashes_now() -> float:
+        stub = slot.driver
+        assert isinstance(stub, Stub)
+        stub.crashes = True
+        await host.probe("printer")
+        return slot.pause_s
+
+    async with host:
+        assert await crashes_now() == 1
+        await host.probe("printer")
+        assert slot.pause_s == 1
+        assert await crashes_now() == 2
+        for _ in range(70):
+            clock.advance(1)
+            await host.probe("printer")
+        with capture_logs() as logs:
+            assert await crashes_now() == 1
+        assert [line["event"] for line in logs] == ["device.crashes"]
+
+
+async def test_a_device_that_comes_and_goes_is_looked_at_ever_more_seldom() -> None:
+    clock = FakeClock()
+    host, [stub] = host_of("printer", clock=clock)
+    slot = host._slots["printer"]
+    pauses = []
+    with capture_logs() as logs:
+        async with host:
+            for _ in range(8):
+                for reason in (None, Reason.PORT_GONE):
+                    stub.reason = reason
+                    await host.probe("printer")
+                pauses.append(slot.pause_s)
+                clock.advance(slot.pause_s)
+    assert pauses == [1, 1, 1, 1, 1, 2, 4, 8]
+    assert [line["event"] for line in logs].count("device.flaps") == 1
+    assert slot.driver is stub, "it is the device that fails, not the driver"
+    assert host.diagnostics()["printer"]["host_flaps"] == 4
+
+
+class Stuck(Stub):
+    """Its first probe never ends, and does not heed that it is cancelled."""
+
+    stuck: ClassVar[list[Stub]] = []
+    goes_on: ClassVar[asyncio.Event]
+
+    async def probe(self) -> DeviceReport:
+        if not self.stuck:
+            self.stuck.append(self)
+            while not self.goes_on.is_set():
+                with suppress(asyncio.CancelledError):
+                    await self.goes_on.wait()
+        return await super().probe()
+
+
+async def test_a_probe_that_never_ends_is_found_and_its_driver_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge_agent.devices.host.CANCEL_LIMIT_S", 0.01)
+    Stuck.stuck.clear()
+    Stuck.goes_on = asyncio.Event()
+    spec = replace(SPEC, open=Stuck)
+    entries = [
+        (one, PeripheralConfig(id=name, driver=f"{name}_port"))
+        for one, name in ((spec, "printer"), (SPEC, "reader"))
+    ]
+    host = PeripheralHost(entries, HastyClock(), call_limit_s=0.05)
+    heard: asyncio.Queue[DeviceReport] = asyncio.Queue()
+    host.listen(heard.put_nowait)
+    async with host:
+        running = asyncio.create_task(host.run())
+        printer = []
+        async with asyncio.timeout(10):
+            while len(printer) < 2:
+                report = await heard.get()
+                if report.id == "printer":
+                    printer.append((report.status, report.reason))
+                else:
+                    assert report.works, "another driver is not hurt"
+        assert printer == [
+            (DeviceStatus.HARDWARE_ERROR, Reason.INTERNAL),
+            (DeviceStatus.ONLINE, None),
+        ]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        facts = host.diagnostics()["printer"]
+        assert (facts["host_hangs"], facts["host_replacements"]) == (1, 1)
+        assert not Stuck.stuck[0].is_open
+        Stuck.goes_on.set()
+        await asyncio.wait(host._abandoned, timeout=5)
+    assert not host._abandoned
 
 
 async def test_every_peripheral_is_probed_by_itself() -> None:
@@ -134,21 +267,27 @@ async def test_every_peripheral_is_probed_by_itself() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_leaving_closes_every_driver_and_so_does_a_failed_entry() -> None:
+async def test_leaving_closes_every_driver() -> None:
     host, [stub, other] = host_of("printer", "reader")
     async with host:
         assert [driver.is_open for driver in (stub, other)] == [True, True]
     assert [driver.is_open for driver in (stub, other)] == [False, False]
-    other.fails_to_open = True
-    with pytest.raises(RuntimeError):
-        async with host:
-            pass
-    assert [driver.is_open for driver in (stub, other)] == [False, False]
+
+
+async def test_a_driver_that_can_not_be_opened_hurts_no_other_and_is_replaced() -> None:
+    host, [stub, other] = host_of("printer", "reader")
+    stub.fails_to_open = True
+    async with host:
+        assert other.is_open
+        assert host.reports[0].reason is Reason.INTERNAL
+        assert (await host.probe("printer")).works
 
 
 async def test_a_peripheral_is_found_by_what_it_can_do() -> None:
     host, [stub, _] = host_of("printer", "reader")
-    assert host.of_port("printer_port") is stub
+    held = host.of_port("printer_port")
+    assert held is not None
+    assert held.probe == stub.probe
     assert host.of_port("camera") is None
 
 

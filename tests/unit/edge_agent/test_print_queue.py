@@ -160,6 +160,47 @@ async def test_jobs_are_printed_in_the_order_they_were_promised(bench: Bench) ->
     ]
 
 
+async def test_a_queue_that_is_held_owes_its_slips_and_prints_them_when_released(
+    bench: Bench,
+) -> None:
+    async with bench.printing() as queue:
+        queue.hold("power")
+        queue.hold("another")
+        await queue.submit(JOB, SLIP)
+        queue.release("another")
+        await asyncio.sleep(0.05)
+        assert (await queue.find(JOB)).state is PrintJobState.QUEUED
+        assert bench.printer.slips == []
+        queue.release("power")
+        await bench.until(PrintJobState.COMPLETED)
+    assert bench.marks == [False]
+
+
+async def test_a_slip_that_is_printing_is_finished_by_a_queue_that_is_held(bench: Bench) -> None:
+    class Slow(FakeTicketPrinter):
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
+            self.begun.set()
+            await self.goes_on.wait()
+            return await super().print_slip(slip, marked=marked)
+
+    bench.printer = printer = Slow(bench.clock)
+    async with bench.printing() as queue:
+        assert not queue.printing
+        await queue.submit(JOB, SLIP)
+        await queue.submit(JobId("next"), SLIP)
+        await printer.begun.wait()
+        queue.hold("power")
+        assert queue.printing
+        printer.goes_on.set()
+        await bench.until(PrintJobState.COMPLETED)
+        await asyncio.sleep(0.05)
+        assert not queue.printing
+        assert (await queue.find(JobId("next"))).state is PrintJobState.QUEUED
+    assert bench.marks == [False]
+
+
 async def test_a_slip_waits_for_paper_and_is_then_printed_unmarked(bench: Bench) -> None:
     bench.printer.fault = Reason.PAPER_OUT
     async with bench.printing() as queue:

@@ -19,6 +19,8 @@ from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.identity import CardKind, IdentityCard
 from hallkit.model.ids import VisitId
 from hallkit.model.item import Item, Option, Question
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintJobState, QrLine, Slip, TextLine
 from hallkit.model.ticket import Ticket
 from hallkit.wire.affairs_api import ServiceWait
@@ -177,20 +179,30 @@ def at(where: Step, *, with_card: bool = True) -> Person:
             person.happens(event)
         if reached is where:
             break
-    if where is Step.STAFF:
-        person = Person()
-        person.taps("call_staff")
-    if where is Step.WHICH:
-        person = at_which()
-    if where is Step.ENDED:
-        person = Person()
-        person.taps("choose", "find")
-        person.happens(ev.ItemOpened(ENDING))
-        person.taps("choose", "elsewhere")
-    if where is Step.MORE:
-        person = at(Step.MATERIALS)
-        person.taps("more")
+    if person.visit.step is not where:
+        person = beside_the_way(where)
     assert person.visit.step is where
+    return person
+
+
+def beside_the_way(where: Step) -> Person:
+    """A person at a step that the usual way does not touch."""
+    person = Person()
+    match where:
+        case Step.STAFF:
+            person.taps("call_staff")
+        case Step.WHICH:
+            person = at_which()
+        case Step.ENDED:
+            person.taps("choose", "find")
+            person.happens(ev.ItemOpened(ENDING))
+            person.taps("choose", "elsewhere")
+        case Step.MORE:
+            person = at(Step.MATERIALS)
+            person.taps("more")
+        case Step.CLOSED:
+            person = at(Step.FIND)
+            person.happens(ev.MachineCloses())
     return person
 
 
@@ -299,7 +311,8 @@ def test_a_whole_visit() -> None:
     person = Person()
     assert person.view.screen == "home"
     assert [choice.value for choice in person.view.choices] == ["find", "food"]
-    assert person.taps("choose", "find") == [ev.Tell(VisitStarted(visit=NEW.id))]
+    begun = [ev.HoldMachine(on=True), ev.Tell(VisitStarted(visit=NEW.id))]
+    assert person.taps("choose", "find") == begun
     assert person.happens(ev.Typed("K f,d")) == [ev.Search("kfd")]
     person.happens(ev.SearchDone("kfd", (FOUND,)))
     assert [choice.title for choice in person.view.choices] == ["开饭店"]
@@ -513,6 +526,7 @@ FITTING = {
     Step.TICKET: {"done", "home"},
     Step.REFUSED: {"again", "back", "home"},
     Step.STAFF: {"back", "home"},
+    Step.CLOSED: set(),
 }
 ACTIONS = {"stay", "leave", "", "nonsense"}.union(*FITTING.values())
 
@@ -611,7 +625,7 @@ def test_back_from_an_item_of_the_first_screen_leads_there() -> None:
     assert person.visit.step is Step.HOME
 
 
-@pytest.mark.parametrize("where", [one for one in Step if one is not Step.STAFF])
+@pytest.mark.parametrize("where", [one for one in FITTING if one not in (Step.STAFF, Step.CLOSED)])
 def test_back_from_the_help_leads_where_it_was_called(where: Step) -> None:
     person = at(where)
     person.taps("call_staff")
@@ -948,6 +962,7 @@ EVENTS: st.SearchStrategy[ev.Event] = st.one_of(
     st.builds(ev.TicketRefused, st.sampled_from(["link.down", "queue.closed", ""])),
     st.builds(ev.JobChanged, JOBS),
     st.builds(ev.NobodyTaps, st.integers(-5, 30)),
+    st.sampled_from([ev.MachineCloses(), ev.MachineOpens()]),
 )
 AROUNDS = st.builds(
     Surroundings,
@@ -967,6 +982,8 @@ AROUNDS = st.builds(
     hall_up=st.booleans(),
     catalogue_ready=st.sampled_from([True, True, True, False]),
     popular=st.sampled_from([(), (FOUND,), (FOUND,) * 9]),
+    power=st.sampled_from(PowerPhase),
+    maintenance=st.sampled_from(MaintenancePhase),
 )
 
 
@@ -1028,6 +1045,114 @@ def test_whatever_happens_the_visit_holds(
             assert not [secret for secret in personal_texts() if secret in kept]
 
 
+# ── A machine that has to close ──────────────────────────────────────────────────────────────
+
+
+def in_phase(phase: PowerPhase) -> Surroundings:
+    return AROUND.model_copy(update={"power": phase})
+
+
+CLOSED_PHASES = [phase for phase in PowerPhase if not phase.admits]
+
+
+@pytest.mark.parametrize("phase", CLOSED_PHASES)
+def test_no_visit_begins_at_a_machine_that_closes_and_the_screen_says_why(
+    phase: PowerPhase,
+) -> None:
+    person = Person(around=in_phase(phase))
+    for action in ("choose", "call_staff", "large_type"):
+        assert person.taps(action, "find") == []
+    assert person.visit == NEW
+    view = person.view
+    assert (view.screen, view.choices, view.primary, view.chrome.help) == ("message", (), None, ())
+    said = "closed.off_title" if phase.ends else "closed.power_title"
+    assert view.title == WORDS(said)
+    person.around = AROUND
+    assert person.view.screen == "home"
+
+
+@pytest.mark.parametrize("phase", [PowerPhase.BATTERY, PowerPhase.CLOSING])
+def test_a_visit_that_began_goes_on_while_the_battery_lasts(phase: PowerPhase) -> None:
+    person = at(Step.CONFIRM)
+    person.around = in_phase(phase)
+    person.taps("take")
+    person.happens(ev.TicketGiven(TICKET))
+    assert person.view.screen == "ticket"
+
+
+@pytest.mark.parametrize("where", [one for one in FITTING if one not in (Step.HOME, Step.CLOSED)])
+def test_a_visit_that_must_end_says_so_and_forgets_who_it_was(where: Step) -> None:
+    person = at(where)
+    person.around = in_phase(PowerPhase.ENDING)
+    told, let_go = person.happens(ev.MachineCloses())
+    assert isinstance(told, ev.Tell)
+    assert isinstance(told.data, VisitEnded)
+    has_number = where is Step.TICKET
+    assert told.data.outcome == ("ticket" if has_number else "closed")
+    assert let_go == ev.HoldMachine(on=False)
+    kept = person.visit.model_dump_json()
+    assert not [secret for secret in personal_texts() if secret in kept]
+    assert person.view.title == WORDS("closed.off_title")
+    assert person.view.big_text == (TICKET.number if has_number else "")
+    read_a_card = where in (Step.IDENTITY, Step.CONFIRM, Step.TICKET, Step.REFUSED)
+    assert (person.notice == WORDS("closed.card_left")) == read_a_card
+
+
+@pytest.mark.parametrize("phase", [one for one in MaintenancePhase if one != "inactive"])
+def test_in_maintenance_no_visit_begins_and_the_screen_says_where_else_to_go(
+    phase: MaintenancePhase,
+) -> None:
+    around = AROUND.model_copy(update={"maintenance": phase})
+    person = Person(around=around)
+    assert person.taps("choose", "find") == []
+    view = person.view
+    assert (view.title, view.why) == (
+        WORDS("closed.maintenance_title"),
+        WORDS("closed.maintenance_text"),
+    )
+    assert view.notice is not None
+    assert words("en")("closed.maintenance_title") in view.notice.detail
+    begun = at(Step.FIND)
+    begun.around = around
+    assert begun.view.screen == "find"  # its end is waited for, within a limit
+    assert around.closes == (phase != "enterPending")
+    if around.closes:
+        begun.happens(ev.MachineCloses())
+        assert begun.view.title == WORDS("closed.maintenance_title")
+
+
+def test_a_power_cut_stands_before_maintenance() -> None:
+    both = {"maintenance": MaintenancePhase.ACTIVE, "power": PowerPhase.ENDING}
+    shown = present(NEW, AROUND.model_copy(update=both), WORDS)
+    assert shown.title == WORDS("closed.off_title")
+
+
+def test_a_number_on_its_way_is_waited_for_and_then_stands_on_the_last_screen() -> None:
+    person = at(Step.CONFIRM)
+    person.around = in_phase(PowerPhase.ENDING)
+    person.taps("take")
+    assert person.happens(ev.MachineCloses()) == []
+    assert person.visit.taking
+    person.happens(ev.TicketGiven(TICKET))
+    person.happens(ev.MachineCloses())
+    assert (person.view.screen, person.view.big_text) == ("ticket", TICKET.number)
+    assert len(person.did(ev.Print)) == 1
+    assert person.view.why == WORDS("closed.number")
+    person.happens(ev.JobChanged(PrintJob(id=NEW.job_id, state=PrintJobState.COMPLETED)))
+    assert person.view.why == WORDS("closed.number_printed")
+    [again] = [one for one in resume(person.visit, AROUND, WORDS)[1] if isinstance(one, ev.Print)]
+    assert [again] == person.did(ev.Print)
+
+
+@pytest.mark.parametrize("event", [ev.MachineOpens(), ev.NobodyTaps(0)])
+def test_the_last_screen_goes_with_the_power_or_when_nobody_is_left(event: ev.Event) -> None:
+    person = at(Step.TICKET)
+    person.happens(ev.MachineCloses())
+    assert person.happens(ev.NobodyTaps(5)) == []
+    assert person.happens(event) == [ev.WatchCard(on=False), ev.EndSession()]
+    assert person.visit.over
+
+
 def test_the_item_of_these_tests_is_sound() -> None:
     assert verify_item(ITEM) == []
 
@@ -1046,7 +1171,8 @@ def test_a_power_cut_stands_before_what_else_is_wrong(reason: Reason, told: str)
         device("ticket_printer", status=DeviceStatus.OFFLINE, reason=Reason.SILENT),
         device("ups", reason=reason),
     )
-    shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
+    around = AROUND.model_copy(update={"devices": devices, "power": PowerPhase.BATTERY})
+    shown = present(NEW, around, WORDS)
     assert shown.chrome.machine_notice is not None
     assert shown.chrome.machine_notice.text == WORDS(told)
 
@@ -1059,6 +1185,15 @@ def test_smoke_stands_before_all_else_and_an_open_cabinet_is_nothing_to_a_citize
         ((*others, smoke.model_copy(update={"id": "second"})), "machine.smoke"),
         (others, "machine.power_ends"),
     ):
-        shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
+        shown = present(
+            NEW, AROUND.model_copy(update={"devices": devices, "power": PowerPhase.BATTERY}), WORDS
+        )
         assert shown.chrome.machine_notice is not None
         assert shown.chrome.machine_notice.text == WORDS(told)
+
+
+def test_an_empty_battery_on_the_mains_is_nothing_to_tell_a_citizen() -> None:
+    """It is being charged after a long cut."""
+    devices = (*AROUND.devices, device("ups", reason=Reason.BATTERY_LOW))
+    shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
+    assert shown.chrome.machine_notice is None

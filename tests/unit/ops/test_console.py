@@ -13,6 +13,8 @@ import pytest
 from hallkit.errors import Reason, TrustError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.maintenance import MaintenancePhase
+from hallkit.model.power import PowerPhase
 from hallkit.runtime.clock import SystemClock
 from hallkit.web.login import read_token
 from hallkit.web.style import tokens_css
@@ -84,7 +86,11 @@ def test_every_event_has_words() -> None:
         assert table.has(f"console.event.print_{state}")
     assert table.has("console.event.configuration_wrong")
     assert table.has("console.event.configuration_right")
-    assert len(EVENTS) == 6, "a new event: give it words in ops/view.py and here"
+    for phase in PowerPhase:
+        assert table.has(f"console.event.power_{phase}")
+    for service in MaintenancePhase:
+        assert table.has(f"console.event.maintenance_{service}")
+    assert len(EVENTS) == 8, "a new event: give it words in ops/view.py and here"
 
 
 def test_every_word_of_the_page_exists() -> None:
