@@ -24,6 +24,7 @@ from hallkit.runtime.clock import Clock
 from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = (
+    "camera",
     "code_scanner",
     "id_card_reader",
     "led_bar",
@@ -32,8 +33,10 @@ PORT_FOLDERS = (
     "ticket_printer",
     "ups",
 )
+MEDIA_PORTS = frozenset({"camera"})
+"""Opened by the process that works on their pictures; the agent never does."""
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["ipp", "serial", "tcp"]
+Transport = Literal["file", "http", "ipp", "rtsp", "serial", "tcp", "v4l2"]
 
 
 class PeripheralConfig(BaseModel):

@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """More hangs on it than it can carry."""
     UNPROTECTED = "unprotected"
     """The UPS lets the current through as it comes: at the next cut the machine goes dark."""
+    COVERED = "covered"
+    """A lens that shows nothing: something is before it, or it is dark."""
     UNSUPPORTED = "unsupported"
     CONFIGURATION = "configuration"
     """The machine's files hold mistakes; it works on what they said before."""
