@@ -147,8 +147,7 @@ class OpenCvCamera(Driver):
                     now_s = self._clock.mono_s()
                     reader.want(now_s + _LINGER_S)
                     frame = reader.newest
-                    fresh = now_s - reader.newest_at_s <= self._config.fresh_s
-                    if frame is not None and frame.sequence > than and fresh:
+                    if frame is not None and frame.sequence > than and self._fresh(reader, frame):
                         self._counts["given"] += 1
                         if self._report.reason is not Reason.COVERED:
                             self._works()
@@ -159,6 +158,12 @@ class OpenCvCamera(Driver):
         except DeviceError as fault:
             self._fault(fault)
             raise
+
+    def _fresh(self, reader: Reader, frame: Frame) -> bool:
+        """Nothing newer has come, but for what the rate leaves out, and it is not old."""
+        age_s = self._clock.mono_s() - reader.newest_at_s
+        newest = frame.sequence == reader.sequence or age_s <= 1 / self._config.rate_fps
+        return newest and age_s <= self._config.fresh_s
 
     def diagnostics(self) -> Mapping[str, str | int | float]:
         """Counters since start, and how the stream runs now."""
@@ -192,7 +197,7 @@ class OpenCvCamera(Driver):
                     break
                 left_s = end_s - self._clock.mono_s()
                 if left_s <= 0:
-                    raise self._lose(self._silent("no picture"))
+                    raise self._given_up("no picture")
                 await asyncio.wait({news}, timeout=min(_LOOK_AGAIN_S, left_s))
         flat_s = reader.flat_since_s
         after_s = config.covered_after_s
@@ -211,8 +216,7 @@ class OpenCvCamera(Driver):
             if reader is not None and reader.ending is None:
                 if not reader.stuck:
                     return reader
-                self._counts["given_up"] += 1
-                raise self._lose(self._silent("a call does not come back"))
+                raise self._given_up("a call does not come back")
             if reader is not None and reader.ending is not None:
                 # Who is cancelled here leaves it to whoever asks next.
                 raise self._lose(await self._why(reader.ending))
@@ -278,6 +282,11 @@ class OpenCvCamera(Driver):
         self._lost = fault
         self._retry_at_s = self._clock.mono_s() + self._backoff.next_s()
         return fault
+
+    def _given_up(self, detail: str) -> DeviceError:
+        """Let go of a thread that is still in a call."""
+        self._counts["given_up"] += 1
+        return self._lose(self._silent(detail))
 
     def _silent(self, detail: str) -> DeviceError:
         return DeviceTimeout(self._config.id, Reason.SILENT, detail)

@@ -231,6 +231,7 @@ class Reader:
             ending = self._receive(capture, stream) or self._use(capture, stream)
         if ending is Ending.BEHIND:
             self.resyncs += 1
+            self.newest = None
         clip_again = ending is Ending.CLIP_OVER and self._pace.loop and stream.position_s > 0
         return ending or Ending.STOPPED, ending is Ending.BEHIND or clip_again
 
@@ -311,7 +312,6 @@ class Reader:
             self.flat_since_s = None
         elif self.flat_since_s is None:
             self.flat_since_s = now_s
-        self.newest_at_s = now_s
         self.newest = Frame(
             width=picture.width,
             height=picture.height,
@@ -320,5 +320,7 @@ class Reader:
             sequence=self.sequence,
             mono_s=now_s - self.lag_s,
         )
+        # Second, so that an old picture is never taken for one that has just come.
+        self.newest_at_s = now_s
         self._tell()
         return True

@@ -133,8 +133,11 @@ def status_of_answer(answer: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def authorisation(answer: bytes, method: str, target: str, login: Login) -> str:
-    """What answers the challenge; empty where it asks for what we do not know."""
+def authorisation(answer: bytes, method: str, target: str, login: Login, *, once: str = "") -> str:
+    """What answers the challenge; empty where it asks for what we do not know.
+
+    `once` stands for the random word of a digest in tests.
+    """
     told = answer.decode("latin-1").replace("\r\n", "\n")
     asked = {found[1].lower(): found[2] for found in _CHALLENGE.finditer(told)}
     if "digest" in asked:
@@ -146,9 +149,9 @@ def authorisation(answer: bytes, method: str, target: str, login: Login) -> str:
         theirs = _md5(f"{method}:{target}")
         more = ""
         if "qop" in of:
-            ours_once = secrets.token_hex(8)
-            response = _md5(f"{ours}:{nonce}:00000001:{ours_once}:auth:{theirs}")
-            more = f', qop=auth, nc=00000001, cnonce="{ours_once}"'
+            once = once or secrets.token_hex(8)
+            response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{theirs}")
+            more = f', qop=auth, nc=00000001, cnonce="{once}"'
         else:
             response = _md5(f"{ours}:{nonce}:{theirs}")
         opaque = f', opaque="{of["opaque"]}"' if "opaque" in of else ""

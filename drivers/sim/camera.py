@@ -160,6 +160,7 @@ class Camera:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if wait_s is None else due - loop.time()):
                     await self._pace_changed.wait()
+                due = loop.time()
                 continue
             self.show()
 

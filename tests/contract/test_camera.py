@@ -96,6 +96,7 @@ async def bench(
             "driver": "opencv",
             "transport": {"kind": kind, "uri": f"{kind}://127.0.0.1:{port}/video"},
             "retry_max_s": 0.1,
+            "rate_fps": 100,
         }
     )
     async with OpenCvCamera(config, SystemClock()) as camera:

@@ -71,11 +71,35 @@ def dropped(name: str) -> Case:
     return Case(name, ({"do": "fault.set", "fault": name}, scan), passes=True)
 
 
+def not_let_in(name: str) -> Case:
+    """Whoever looks already is not asked again until the stream is opened anew."""
+    return Case(
+        name,
+        ({"do": "fault.set", "fault": name, "times": 0}, {"do": "disconnect"}),
+        ends_as=ENDS[name],
+    )
+
+
+ENDS = {
+    "deaf": Reason.SILENT,
+    "refuse": Reason.REFUSED,
+    "unauthorised": Reason.REFUSED,
+    "busy": Reason.OCCUPIED,
+}
 UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
 POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
 MAINS = ({"do": "power.back"},)
 
 CASES: dict[str, tuple[Case, ...]] = {
+    "opencv": (
+        *(
+            fault(name, seconds=60)
+            for name in ("stall", "slow", "garble", "half", "hang_up", "black")
+        ),
+        *(not_let_in(name) for name in ENDS),
+        Case("drop", ({"do": "fault.set", "fault": "drop"},), passes=True),
+        Case("unplug", ({"do": "unplug"},), ({"do": "plug"},), ends_as=Reason.REFUSED),
+    ),
     "sdt": (
         UNPLUGGED,
         held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
@@ -140,6 +164,13 @@ MORE: dict[str, dict[str, Any]] = {
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
     "nut": {"answer_timeout_s": 0.5},
     "ipp": {"answer_timeout_s": 0.5},
+    "opencv": {
+        "open_timeout_s": 0.5,
+        "stall_timeout_s": 0.4,
+        "glance_s": 0.05,
+        "covered_after_s": 0.1,
+        "retry_max_s": 0.05,
+    },
 }
 
 
@@ -168,8 +199,10 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         else:
             port = (await _state(control))["port"]
             tcp = {"kind": "tcp", "port": port}
-            http = {"kind": "ipp", "uri": f"ipp://127.0.0.1:{port}/ipp/print"}
-            yield _driver(key, http if "ipp" in spec.transports else tcp), control
+            ipp = {"kind": "ipp", "uri": f"ipp://127.0.0.1:{port}/ipp/print"}
+            http = {"kind": "http", "uri": f"http://127.0.0.1:{port}/video"}
+            wires = {"ipp": ipp, "opencv": http}
+            yield _driver(key, wires.get(key, tcp)), control
 
 
 def _driver(key: str, transport: dict[str, Any]) -> Driver:
@@ -231,7 +264,7 @@ def _row(case: Case, driver: Driver) -> tuple[str, ...]:
     paper = report.paper if report.paper is not Paper.UNKNOWN else "–"
     told = say(f"reason.{report.reason}") if report.reason else "–"
     citizen, steps = say(for_citizens(report)), say(technician or "advice.nothing")
-    if report.port != "ups" and not report.works:
+    if report.port not in {"ups", "camera"} and not report.works:
         assert citizen != say(AS_USUAL), "a citizen runs into it"
     return (f"`{case.fault}`", report.status, paper, told, citizen, steps)
 
