@@ -43,8 +43,6 @@ from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock
 
 KEY = "opencv"
-_LINGER_S = 2.0
-"""So long after somebody asked pictures are still decoded, so that the next one is there."""
 _LOOK_AGAIN_S = 0.25
 """Whoever waits sees so soon that a thread is stuck."""
 _CLOSE_LIMIT_S, _CLOSE_STEP_S = 0.5, 0.01
@@ -79,7 +77,7 @@ class OpenCvConfig(PeripheralConfig):
     width: Annotated[int | None, Field(ge=16, le=16_384)] = None
     """Pictures are at most so wide; none: as they come."""
     rate_fps: Annotated[float, Field(gt=0, le=1000)] = 15.0
-    """At most so many pictures a second are decoded."""
+    """At most so many pictures a second are decoded, and none that nobody waits for."""
     open_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     stall_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     """A camera that sends no picture for so long has stalled."""
@@ -139,19 +137,21 @@ class OpenCvCamera(Driver):
     async def latest_frame(self, *, newer_than: int | None = None) -> Frame:
         """See `hallkit.ports.camera.Camera.latest_frame`."""
         than = -1 if newer_than is None else newer_than
-        end_s = self._clock.mono_s() + self._config.frame_timeout_s
+        asked_s = self._clock.mono_s()
+        end_s = asked_s + self._config.frame_timeout_s
         try:
             while True:
                 with self._watching() as news:
                     reader = await self._running()
-                    now_s = self._clock.mono_s()
-                    reader.want(now_s + _LINGER_S)
                     frame = reader.newest
-                    if frame is not None and frame.sequence > than and self._fresh(reader, frame):
+                    newer = frame is not None and frame.sequence > than
+                    if frame is not None and newer and self._fresh(reader, frame, asked_s):
                         self._counts["given"] += 1
                         if self._report.reason is not Reason.COVERED:
                             self._works()
                         return frame
+                    reader.want()
+                    now_s = self._clock.mono_s()
                     if now_s >= end_s:
                         raise self._silent("no picture before the deadline")
                     await asyncio.wait({news}, timeout=min(_LOOK_AGAIN_S, end_s - now_s))
@@ -159,8 +159,10 @@ class OpenCvCamera(Driver):
             self._fault(fault)
             raise
 
-    def _fresh(self, reader: Reader, frame: Frame) -> bool:
-        """Nothing newer has come, but for what the rate leaves out, and it is not old."""
+    def _fresh(self, reader: Reader, frame: Frame, asked_s: float) -> bool:
+        """It came since, or nothing newer has come but for what the rate leaves out."""
+        if reader.newest_at_s >= asked_s:
+            return True
         age_s = self._clock.mono_s() - reader.newest_at_s
         newest = frame.sequence == reader.sequence or age_s <= 1 / self._config.rate_fps
         return newest and age_s <= self._config.fresh_s

@@ -22,6 +22,8 @@ _FLAT = 4.0
 """Deviation, in grey levels of 256, below which a picture shows nothing."""
 _CATCH_UP_S = 2.0
 """A stream that never lets anybody wait is taken as it is after so long."""
+_EARLY = 0.25
+"""Of the rate's interval: cameras are not so even that theirs would fit in."""
 _SHORTEST_WAIT_S = 0.005
 _DRIFT = 0.001
 """How much slower a camera's clock may run than ours before it counts as being behind."""
@@ -144,7 +146,7 @@ class Reader:
         self._name = name
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera[{name}]", daemon=True)
-        self._wanted_until_s = 0.0
+        self._wanted = False
         self._opening = True
         self._best_offset_s: float | None = None
         self._window = (clock.mono_s(), 0)
@@ -183,9 +185,9 @@ class Reader:
         timeout_s = pace.open_timeout_s if self._opening else 2 * pace.stall_timeout_s
         return self._clock.mono_s() - self.beat_s > timeout_s + pace.stuck_after_s
 
-    def want(self, until_s: float) -> None:
-        """Decode pictures until then."""
-        self._wanted_until_s = max(self._wanted_until_s, until_s)
+    def want(self) -> None:
+        """Decode the next picture. Whoever still waits after it asks again."""
+        self._wanted = True
 
     def _run(self) -> None:
         ending = Ending.CRASHED
@@ -272,8 +274,11 @@ class Reader:
             self.live = True
             self._window = (now_s, 0)
             self._tell()
-        wanted = stream.due_s <= now_s < self._wanted_until_s
+        early_s = _EARLY / pace.rate_fps
+        wanted = self._wanted and now_s >= stream.due_s - early_s
         if wanted or stream.damaged_since_s is not None or now_s >= stream.glance_at_s:
+            # Whoever asks while this one is decoded means the next.
+            self._wanted = False
             stream.due_s = max(stream.due_s + 1 / pace.rate_fps, now_s)
             stream.glance_at_s = now_s + pace.glance_s
             whole = self._publish(capture.take(), now_s)

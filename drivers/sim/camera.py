@@ -1,11 +1,13 @@
 """A network camera: MJPEG over HTTP, and RTSP with JPEG or H.264, on one port of loopback.
 
     python -m drivers.sim.camera --control SOCKET [--port PORT] [--fps 15] [--width 256]
-                                 [--height 192] [--codec jpeg|h264] [--user U --password-file F]
+                                 [--height 192] [--codec jpeg|h264] [--grain] [--clock]
+                                 [--user U --password-file F]
 
 Prints `ready PORT`. `http://127.0.0.1:PORT/video` gives multipart/x-mixed-replace,
 `rtsp://127.0.0.1:PORT/video` answers the part of RFC 2326 that players use, its packets
-interleaved in TCP. Every picture shows its number (camera_picture.py); its pace is `--fps`.
+interleaved in TCP. Every picture shows its number (camera_picture.py), with `--clock` the
+milliseconds of the machine's monotonic clock; its pace is `--fps`.
 Orders on the control socket (drivers/sim/control.py):
 
     fault.set {fault, times, seconds}      fault.clear
@@ -31,13 +33,14 @@ import base64
 import contextlib
 import hashlib
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drivers.sim import camera_h264 as h264
-from drivers.sim.camera_picture import jpeg
+from drivers.sim.camera_picture import grain, jpeg
 from drivers.sim.camera_rtp import CLOCK_HZ, H264_TYPE, JPEG_TYPE, Packets
 from drivers.sim.control import control_socket
 
@@ -55,6 +58,8 @@ _REALM, _NONCE = "twin", "0badcafe"
 _PATH = "/video"
 _BOUNDARY = b"frame"
 _LONGEST_REQUEST = 1 << 16
+_KEPT = 64
+"""Pictures that wait for a viewer."""
 _INTERLEAVED = b"$"
 _HEAD_BYTES = 12
 """Of an RTP packet; of a JPEG it is its first marker and some of the next."""
@@ -66,13 +71,6 @@ class _Fault:
     times: int
     """Pictures or answers that it strikes; 0: until cleared."""
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    number: int
-    data: bytes
-    """A JPEG, or an H.264 picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +110,26 @@ def _md5(text: str) -> str:
 class Camera:
     """Makes pictures and shows them to whoever is connected."""
 
-    def __init__(self, *, width: int, height: int, fps: float, codec: str, access: Access) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        codec: str,
+        access: Access,
+        has_grain: bool = False,
+        shows_clock: bool = False,
+    ) -> None:
         self._size = (width, height)
+        self._noise = grain(width, height) if has_grain else None
+        self._shows_clock = shows_clock
         self._codec = codec
         self._access = access
         self._fault: _Fault | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._viewers: set[asyncio.Queue[Picture]] = set()
+        self._viewers: set[asyncio.Queue[bytes]] = set()
         self._pace_changed = asyncio.Event()
         self._fps = self._usual_fps = fps
         self._sent = 0
@@ -172,13 +182,17 @@ class Camera:
         for _ in range(count):
             self._sent += 1
             struck = self._next_fault(_OF_THE_LENS)
-            number = None if struck == "black" else self._sent
+            shown = time.monotonic_ns() // 1_000_000 if self._shows_clock else self._sent
+            number = None if struck == "black" else shown
             if self._codec == "h264":
                 data = h264.picture(*self._size, number, index=self._sent)
             else:
-                data = jpeg(*self._size, number)
+                data = jpeg(*self._size, number, noise=self._noise)
             for viewer in self._viewers:
-                viewer.put_nowait(Picture(self._sent, data))
+                if viewer.full():
+                    # Who is slow misses pictures: a camera keeps few.
+                    viewer.get_nowait()
+                viewer.put_nowait(data)
 
     async def order(self, do: str, order: dict[str, Any]) -> dict[str, Any] | None:
         """Carry out an order of the control socket."""
@@ -279,18 +293,18 @@ class Camera:
     @contextlib.contextmanager
     def viewer(self) -> Any:
         """The queue of one who looks."""
-        pictures: asyncio.Queue[Picture] = asyncio.Queue()
+        pictures: asyncio.Queue[bytes] = asyncio.Queue(_KEPT)
         self._viewers.add(pictures)
         try:
             yield pictures
         finally:
             self._viewers.discard(pictures)
 
-    async def next_of(self, pictures: asyncio.Queue[Picture]) -> tuple[bytes, str]:
+    async def next_of(self, pictures: asyncio.Queue[bytes]) -> tuple[bytes, str]:
         """The next picture, and how it is to be spoilt. `EOFError` to hang up."""
         meant = frozenset({"stall", "drop", "garble", "half", "hang_up"})
         while True:
-            data = (await pictures.get()).data
+            data = await pictures.get()
             struck = self._next_fault(meant)
             if struck == "hang_up":
                 raise EOFError
@@ -445,6 +459,8 @@ async def run(arguments: argparse.Namespace) -> None:
         fps=arguments.fps,
         codec=arguments.codec,
         access=Access(arguments.user, password),
+        has_grain=arguments.grain,
+        shows_clock=arguments.clock,
     )
     camera.port = arguments.port
     await camera.plug()
@@ -466,6 +482,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256, help="a multiple of 128")
     parser.add_argument("--height", type=int, default=192, help="a multiple of 64")
     parser.add_argument("--codec", choices=("jpeg", "h264"), default="jpeg", help="over RTSP")
+    parser.add_argument("--grain", action="store_true", help="JPEGs as large as real ones")
+    parser.add_argument("--clock", action="store_true", help="numbers are milliseconds")
     parser.add_argument("--user", default="", help="who may look; empty: everybody")
     parser.add_argument("--password-file", type=Path, help="what that user must know")
     asyncio.run(run(parser.parse_args()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 COLUMNS, ROWS = 8, 4
 BRIGHT, DARK = 235, 16
@@ -21,7 +21,16 @@ def bits_of(number: int) -> list[bool]:
     return [bool(byte >> bit & 1) for byte in (*text, _proof(text)) for bit in range(7, -1, -1)]
 
 
-def jpeg(width: int, height: int, number: int | None) -> bytes:
+_GRAIN = 12
+"""Deviation of the noise that makes a picture as hard to decode as a real one."""
+
+
+def grain(width: int, height: int) -> Image.Image:
+    """Noise for `jpeg`."""
+    return Image.effect_noise((width, height), _GRAIN).convert("RGB")
+
+
+def jpeg(width: int, height: int, number: int | None, *, noise: Image.Image | None = None) -> bytes:
     """The picture as baseline JPEG with the usual tables; black without a number."""
     picture = Image.new("RGB", (width, height), (0, 0, 0))
     if number is not None:
@@ -32,6 +41,8 @@ def jpeg(width: int, height: int, number: int | None) -> bytes:
             right, bottom = (column + 1) * width // COLUMNS - 1, (row + 1) * height // ROWS - 1
             grey = BRIGHT if bright else DARK
             draw.rectangle((left, top, right, bottom), (grey, grey, grey))
+    if noise is not None:
+        picture = ImageChops.add(picture, noise, offset=-128)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=_QUALITY, subsampling="4:2:0")
     return out.getvalue()

@@ -14,7 +14,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from drivers.driver import Driver, status_of
-from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
+from drivers.registry import (
+    MEDIA_PORTS,
+    DriverSpec,
+    PeripheralConfig,
+    discover,
+    parse_peripherals,
+)
 from edge_agent.devices.pulse import Pulse
 from hallkit.errors import ConfigError, Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
@@ -81,7 +87,12 @@ class PeripheralHost:
     ) -> None:
         self._clock = clock
         self._pulse = pulse or Pulse(clock)
-        self._drivers = {config.id: spec.open(config, clock) for spec, config in peripherals}
+        self._drivers = {
+            config.id: spec.open(config, clock)
+            for spec, config in peripherals
+            # Pictures and sound never pass the agent: their worker opens these.
+            if spec.port not in MEDIA_PORTS
+        }
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._told: dict[str, DeviceReport] = {}

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from affairs.catalogue_source import load_items
 from launcher.rehearsals.fuzz_devices import (
+    CameraAnswers,
     EscPosDriver,
     EscPosStatus,
     NutDriver,
@@ -51,6 +52,7 @@ async def run(plan: Plan, record: Record) -> None:
         "escpos driver": EscPosDriver(),
         "onbon driver": OnbonDriver(),
         "nut driver": NutDriver(),
+        "opencv answers": CameraAnswers(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
     }

@@ -226,9 +226,10 @@ async def test_one_damaged_picture_is_passed_over() -> None:
     async with camera_of(capture) as camera:
         first = await camera.latest_frame()
         capture.whole = False
+        asking = asyncio.create_task(camera.latest_frame(newer_than=first.sequence))
         await until(lambda: int(camera.diagnostics()["damaged"]) > 0)
         capture.whole = True
-        assert (await camera.latest_frame(newer_than=first.sequence)).sequence > first.sequence
+        assert (await asking).sequence > first.sequence
         assert (await camera.probe()).works
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,12 @@ def host_of(*ids: str, clock: Clock | None = None) -> tuple[PeripheralHost, list
     host = PeripheralHost(entries, clock or FakeClock())
     stubs = [driver for driver in host._drivers.values() if isinstance(driver, Stub)]
     return host, stubs
+
+
+def test_a_camera_is_left_to_the_process_that_looks_at_its_pictures() -> None:
+    entry = PeripheralConfig(id="entrance", driver="stub")
+    host = PeripheralHost([(replace(SPEC, port="camera"), entry)], FakeClock())
+    assert host.reports == ()
 
 
 async def test_a_change_is_told_once_to_every_listener() -> None:
