@@ -89,7 +89,7 @@ class OpenCvConfig(PeripheralConfig):
     """An RTSP stream that is further behind is opened anew."""
     glance_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """So often a picture is looked at that nobody asked for: is it whole, is the lens covered?"""
-    stuck_after_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    stuck_after_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     """A call that is so far over its time-out is given up."""
     retry_s: Annotated[float, Field(gt=0, le=60)] = 0.5
     retry_max_s: Annotated[float, Field(gt=0, le=600)] = 10.0

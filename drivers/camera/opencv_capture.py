@@ -12,6 +12,7 @@ picture that nobody wants is at least not converted.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -49,6 +50,9 @@ def opener(
 
     It raises `ImportError` on a machine without OpenCV.
     """
+    for name, value in _SWITCHES.items():
+        # They are read when a stream is opened: here no thread is in it. Who set one had a reason.
+        os.environ.setdefault(name, value)
 
     def opens() -> Capture | None:
         cv2 = _library()
@@ -91,14 +95,13 @@ def address(port: NetworkPort | FilePort, login: Login | None) -> str:
 
 
 def _library() -> Any:
-    for name, value in _SWITCHES.items():
-        # They are read when a stream is opened. Who set one had a reason.
-        os.environ.setdefault(name, value)
+    is_first = "cv2" not in sys.modules
     import cv2  # noqa: PLC0415  # see above
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    # Many cameras in one process: each has a thread of its own already.
-    cv2.setNumThreads(1)
+    if is_first:
+        # Each camera has a thread of its own already. Who imported it before has said how many.
+        cv2.setNumThreads(1)
     return cv2
 
 

@@ -182,7 +182,7 @@ class Reader:
     def stuck(self) -> bool:
         """A call is far over its time-out."""
         pace = self._pace
-        timeout_s = pace.open_timeout_s if self._opening else 2 * pace.stall_timeout_s
+        timeout_s = pace.open_timeout_s if self._opening else pace.stall_timeout_s
         return self._clock.mono_s() - self.beat_s > timeout_s + pace.stuck_after_s
 
     def want(self) -> None:

@@ -36,7 +36,8 @@ LONG_S = 20.0
 STREAMS = ("http", "rtsp", "rtsp h264")
 LATE = {"rtsp h264": 1}
 """Pictures by which a stream is late (docs/drivers/opencv.md)."""
-REAL_CLIPS = Path("/work/shared/data/vision/clips")
+REAL_CLIPS = Path(__file__).resolve().parents[3] / "shared" / "data" / "vision" / "clips"
+"""Beside the repository; nothing of them is kept in it."""
 
 
 def made(transport: dict[str, Any], **more: Any) -> OpenCvCamera:
@@ -455,7 +456,7 @@ async def test_what_is_no_clip_is_told(tmp_path: Path) -> None:
 async def test_a_real_clip_of_h264_plays(name: str, size: tuple[int, int]) -> None:
     path = REAL_CLIPS / name
     if not path.exists():
-        pytest.skip("the clip is not on this machine")
+        pytest.skip("the clips are kept beside the repository and are not here")
     async with made({"kind": "file", "path": str(path)}, width=640, open_timeout_s=5) as camera:
         first = await camera.latest_frame()
         second = await camera.latest_frame(newer_than=first.sequence)
