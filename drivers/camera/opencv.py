@@ -368,7 +368,7 @@ SPEC = DriverSpec(
         "timeouts": "done",
         "attention": "done",
         "diagnostics": "done",
-        "hardware": "exempt: not yet run against a camera; V4L2 never streamed at all",
+        "hardware": "exempt: not yet run against a camera; USB by emulated ioctls",
         "guidance": "done",
     },
 )

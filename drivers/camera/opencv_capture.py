@@ -3,10 +3,10 @@
 `cv2` is imported when a camera is opened, in the camera's thread: it takes its time, and a machine
 without cameras does not have it.
 
-OpenCV's FFmpeg hands out the packets of an MJPEG stream as they are when it is asked to: then a
-picture that nobody wants is never decoded, and one that is wanted at half its size is decoded at
-half its cost. Any other codec builds each picture on the one before and must decode them all; a
-picture that nobody wants is at least not converted.
+OpenCV hands out the pictures of an MJPEG stream as they were sent when it is asked to: then one
+that nobody wants is never decoded, one that is wanted at half its size is decoded at half its
+cost, and one that is damaged is known. Any other codec builds each picture on the one before and
+must decode them all; a picture that nobody wants is at least not converted.
 """
 
 from __future__ import annotations
@@ -131,8 +131,10 @@ class _OpenCvCapture:
         self._sent_width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         codec = int(capture.get(cv2.CAP_PROP_FOURCC))
         is_mjpeg = codec == cv2.VideoWriter.fourcc(*"MJPG")
-        is_ffmpeg = capture.getBackendName() == "FFMPEG"
-        self._packets = is_ffmpeg and is_mjpeg and capture.set(cv2.CAP_PROP_FORMAT, -1)
+        # OpenCV's own V4L2 gives the picture before for one that it cannot decode.
+        as_sent = {"FFMPEG": (cv2.CAP_PROP_FORMAT, -1), "V4L2": (cv2.CAP_PROP_CONVERT_RGB, 0)}
+        switch = as_sent.get(capture.getBackendName())
+        self._packets = is_mjpeg and switch is not None and capture.set(*switch)
 
     def grab(self) -> bool:
         return bool(self._capture.grab())

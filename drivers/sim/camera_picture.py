@@ -7,8 +7,10 @@ them. A black, cut or foreign picture has no number.
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageDraw
+if TYPE_CHECKING:
+    from PIL import Image
 
 COLUMNS, ROWS = 8, 4
 BRIGHT, DARK = 235, 16
@@ -27,11 +29,16 @@ _GRAIN = 12
 
 def grain(width: int, height: int) -> Image.Image:
     """Noise for `jpeg`."""
+    from PIL import Image  # noqa: PLC0415  # see `jpeg`
+
     return Image.effect_noise((width, height), _GRAIN).convert("RGB")
 
 
 def jpeg(width: int, height: int, number: int | None, *, noise: Image.Image | None = None) -> bytes:
     """The picture as baseline JPEG with the usual tables; black without a number."""
+    # A twin under Debian's Python has no Pillow, and needs the numbers alone.
+    from PIL import Image, ImageChops, ImageDraw  # noqa: PLC0415
+
     picture = Image.new("RGB", (width, height), (0, 0, 0))
     if number is not None:
         draw = ImageDraw.Draw(picture)

@@ -26,6 +26,8 @@ class Bench(ABC):
     """A camera and what stands before it."""
 
     camera: Camera
+    gone = Reason.REFUSED
+    """What a camera without its cable is told as."""
 
     @abstractmethod
     async def sent(self) -> int:
@@ -77,9 +79,11 @@ class TwinBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["opencv", "opencv rtsp", "opencv h264", "fake"])
+@pytest.fixture(params=["opencv", "opencv-rtsp", "opencv-h264", "opencv-v4l2", "fake"])
 async def bench(
-    request: pytest.FixtureRequest, camera_twins: Mapping[str, Path]
+    request: pytest.FixtureRequest,
+    camera_twins: Mapping[str, Path],
+    v4l2_process: Path | None,
 ) -> AsyncIterator[Bench]:
     if request.param == "fake":
         fake = FakeBench()
@@ -87,20 +91,27 @@ async def bench(
         yield fake
         running.cancel()
         return
-    kind = "http" if request.param == "opencv" else "rtsp"
-    control = camera_twins["h264" if "h264" in request.param else "jpeg"]
-    port = (await order(control, "state"))["state"]["port"]
+    kind = {"opencv": "http", "opencv-v4l2": "v4l2"}.get(request.param, "rtsp")
+    if kind == "v4l2":
+        control = request.getfixturevalue("v4l2_twin")
+        transport = {"path": "/dev/video0", "width": 256, "height": 192, "format": "YUYV"}
+    else:
+        control = camera_twins["h264" if request.param == "opencv-h264" else "jpeg"]
+        port = (await order(control, "state"))["state"]["port"]
+        transport = {"uri": f"{kind}://127.0.0.1:{port}/video"}
     config = OpenCvConfig.model_validate(
         {
             "id": "camera",
             "driver": "opencv",
-            "transport": {"kind": kind, "uri": f"{kind}://127.0.0.1:{port}/video"},
+            "transport": {"kind": kind, **transport},
             "retry_max_s": 0.1,
             "rate_fps": 100,
         }
     )
     async with OpenCvCamera(config, SystemClock()) as camera:
-        yield TwinBench(camera, control)
+        made = TwinBench(camera, control)
+        made.gone = Reason.PORT_GONE if kind == "v4l2" else Reason.REFUSED
+        yield made
 
 
 def seen(frame: Frame) -> int:
@@ -112,7 +123,7 @@ def seen(frame: Frame) -> int:
 async def lost(bench: Bench) -> None:
     """Until it is told of; what was under way when the plug was pulled may end in between."""
     async with asyncio.timeout(LONG_S):
-        while (await bench.camera.probe()).reason is not Reason.REFUSED:  # noqa: ASYNC110
+        while (await bench.camera.probe()).reason is not bench.gone:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -187,7 +198,7 @@ async def test_a_lost_one_is_raised_reported_and_heals_by_itself(bench: Bench) -
         await bench.camera.latest_frame()
     report = bench.camera.report
     assert not report.works
-    assert (report.status, report.action) == status_of(Reason.REFUSED)
+    assert (report.status, report.action) == status_of(bench.gone)
     await bench.mend()
     await back(bench)
     again = await bench.camera.latest_frame(newer_than=first.sequence)
