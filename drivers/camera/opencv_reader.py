@@ -193,7 +193,7 @@ class Reader:
         ending = Ending.CRASHED
         try:
             again = True
-            while again:
+            while again and not self._stopping.is_set():
                 ending, again = self._session()
         except ImportError:
             ending = Ending.NO_LIBRARY
