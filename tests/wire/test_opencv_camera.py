@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -385,6 +386,13 @@ async def test_no_picture_is_written_anywhere(
     assert len(repr(frame)) < 200
 
 
+def _is_local_socket(descriptor: int) -> bool:
+    if not _target(str(descriptor)).startswith("socket:"):
+        return False
+    with socket.socket(fileno=os.dup(descriptor)) as one:
+        return one.family is socket.AF_UNIX
+
+
 def _target(name: str) -> str:
     try:
         return str(Path(f"/proc/self/fd/{name}").readlink())
@@ -582,8 +590,10 @@ async def test_opening_and_closing_many_times_keeps_files_and_threads_few(
     camera_twins: Mapping[str, Path],
 ) -> None:
     def open_files() -> int:
+        """Without local sockets: under umockdev's preload each stream leaves one, which is its."""
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # names are enough
+        names = os.listdir("/proc/self/fd")  # noqa: PTH208  # names are enough
+        return sum(not _is_local_socket(int(name)) for name in names)
 
     async with rig(camera_twins, "rtsp") as one:
         await one.reports(None)
