@@ -26,6 +26,7 @@ from hallkit.runtime.config import MISSING, hint, problems_of
 PORT_FOLDERS = (
     "auxiliaries",
     "chip_card_reader",
+    "camera",
     "code_scanner",
     "id_card_reader",
     "key_panel",
@@ -35,8 +36,10 @@ PORT_FOLDERS = (
     "ticket_printer",
     "ups",
 )
+MEDIA_PORTS = frozenset({"camera"})
+"""Opened by the process that works on their pictures; the agent never does."""
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["evdev", "ipp", "pcsc", "serial", "tcp"]
+Transport = Literal["evdev", "file", "http", "ipp", "pcsc", "rtsp", "serial", "tcp", "v4l2"]
 
 
 class PeripheralConfig(BaseModel):

@@ -110,6 +110,8 @@ class Reason(StrEnum):
     """The inside of the machine, or the place where it stands."""
     DOOR_OPEN = "door_open"
     """A door of the machine's cabinet."""
+    COVERED = "covered"
+    """A lens that shows nothing: something is before it, or it is dark."""
     UNSUPPORTED = "unsupported"
     CONFIGURATION = "configuration"
     """The machine's files hold mistakes; it works on what they said before."""

@@ -2,6 +2,8 @@
 
 def test_…(nut_twin: Path): …     the path of its control socket (drivers/sim/control.py)
     def test_…(evdev_twin: Path): …   the same; the test sees the twin's device, or is skipped
+def test_…(camera_twins: Mapping[str, Path]): …     those of a camera for each codec
+def test_…(v4l2_twin: Path): …     that of a USB camera, which this process sees
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drivers.sim.camera_picture import jpeg
 from drivers.sim.testbed import VARIABLE
 
 PRELOAD = "libumockdev-preload"
@@ -127,3 +130,59 @@ def pcsc_twin(pcsc_process: Path) -> Path:
     """The same, up and well, with no card in it."""
     tell(pcsc_process, "reset")
     return pcsc_process
+
+
+@pytest.fixture(scope="session")
+def camera_processes(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Mapping[str, Path]]:
+    """Two cameras: the one gives JPEG over HTTP and RTSP, the other H.264 over RTSP."""
+    folder = tmp_path_factory.mktemp("camera")
+    module, pace = "drivers.sim.camera", ("--fps", "25")
+    controls = {"jpeg": folder / "jpeg", "h264": folder / "h264"}
+    with (
+        running(module, controls["jpeg"], shared_processes, *pace),
+        running(module, controls["h264"], shared_processes, *pace, "--codec", "h264"),
+    ):
+        yield controls
+
+
+@pytest.fixture
+def camera_twins(camera_processes: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The same, plugged in and at their usual pace."""
+    for control in camera_processes.values():
+        for do in ("fault.clear", "plug", "pace"):
+            tell(control, do)
+    return camera_processes
+
+
+@pytest.fixture
+def camera_twin(camera_twins: Mapping[str, Path]) -> Path:
+    """The one that gives JPEG."""
+    return camera_twins["jpeg"]
+
+
+@pytest.fixture(scope="session")
+def v4l2_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path | None]:
+    """A USB camera on umockdev's bed; None where this process could not see it."""
+    if PRELOAD not in Path("/proc/self/maps").read_text(encoding="utf-8"):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("v4l2")
+    for number in range(1, 41):
+        (folder / f"{number}.jpg").write_bytes(jpeg(256, 192, number))
+    control, options = folder / "control", ("--jpegs", str(folder), "--fps", "25")
+    with running("drivers.sim.v4l2", control, shared_processes, *options):
+        yield control
+
+
+@pytest.fixture
+def v4l2_twin(emulated: None, v4l2_process: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, plugged in and without a fault."""
+    assert v4l2_process is not None
+    for do in ("fault.clear", "plug"):
+        tell(v4l2_process, do)
+    monkeypatch.setenv(VARIABLE, tell(v4l2_process, "state")["state"]["root"])
+    return v4l2_process

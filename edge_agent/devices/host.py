@@ -15,7 +15,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from drivers.driver import Driver, status_of
-from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
+from drivers.registry import (
+    MEDIA_PORTS,
+    DriverSpec,
+    PeripheralConfig,
+    discover,
+    parse_peripherals,
+)
 from edge_agent.devices.pulse import Pulse
 from hallkit.errors import ConfigError, Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
@@ -159,7 +165,10 @@ class PeripheralHost:
         self._pulse = pulse or Pulse(clock)
         self._call_limit_s = call_limit_s
         self._slots = {
-            config.id: _Slot(spec, config, spec.open(config, clock)) for spec, config in peripherals
+            config.id: _Slot(spec, config, spec.open(config, clock))
+            for spec, config in peripherals
+            # Pictures and sound never pass the agent: their worker opens these.
+            if spec.port not in MEDIA_PORTS
         }
         self._listeners: list[Listener] = []
         self._abandoned: set[asyncio.Task[Any]] = set()

@@ -15,6 +15,8 @@ AS_USUAL = "machine.as_usual"
 """What a citizen need not know of."""
 
 _DOWN: Mapping[str, str] = {
+    # Nobody comes to a machine for its camera; what needs one says so itself.
+    "camera": AS_USUAL,
     "chip_card_reader": "machine.chip_reader_down",
     "code_scanner": "machine.scanner_down",
     "id_card_reader": "machine.reader_down",

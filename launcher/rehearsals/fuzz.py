@@ -19,6 +19,7 @@ from affairs.catalogue_source import load_items
 from launcher.rehearsals.fuzz_auxiliaries import ModbusDriver
 from launcher.rehearsals.fuzz_cards import PcscDriver
 from launcher.rehearsals.fuzz_devices import (
+    CameraAnswers,
     EscPosDriver,
     EscPosStatus,
     NutDriver,
@@ -71,6 +72,7 @@ async def run(plan: Plan, record: Record) -> None:
         "modbus driver": ModbusDriver("rtu"),
         "modbus driver over TCP": ModbusDriver("tcp"),
         "pcsc driver": PcscDriver(),
+        "opencv answers": CameraAnswers(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
         "wedge_scanner driver": WedgeDriver(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
+from drivers.camera.opencv_settings import Login
+from drivers.camera.opencv_why import authorisation, status_of_answer
 from drivers.id_card_reader import sdt_frames as sdt
 from drivers.id_card_reader.sdt import SdtConfig, SdtReader
 from drivers.led_bar import onbon_frames
@@ -272,3 +274,28 @@ class NutDriver:
             self.last_input = port.delivered.hex()
             await port.close()
         return f"{readings} readings"
+
+
+_CAMERA_ANSWERS = (
+    b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\n\r\n",
+    b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="cam", nonce="1"\r\n'
+    b'WWW-Authenticate: Basic realm="cam"\r\n\r\n',
+    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm="cam", qop="auth", nonce="2", '
+    b'opaque="3", algorithm=MD5\r\n\r\n',
+    b"HTTP/1.0 503 Service Unavailable\r\n\r\n",
+)
+
+
+class CameraAnswers:
+    """What a camera says of itself that does not open. Its pictures are FFmpeg's to read."""
+
+    last_input = ""
+
+    async def once(self, random: Random) -> str:
+        answer = broken(random, random.choice(_CAMERA_ANSWERS), _CAMERA_ANSWERS)
+        self.last_input = answer.hex()
+        status = status_of_answer(answer)
+        given = authorisation(answer, "DESCRIBE", "rtsp://camera/1", Login("admin", "fuzz-word"))
+        if "fuzz-word" in given:
+            raise AssertionError("the password as it is")
+        return f"status {status // 100}xx, {given.partition(' ')[0] or 'nothing'} given"

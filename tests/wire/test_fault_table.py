@@ -71,6 +71,23 @@ def dropped(name: str) -> Case:
     return Case(name, ({"do": "fault.set", "fault": name}, scan), passes=True)
 
 
+def not_let_in(name: str) -> Case:
+    """Whoever looks already is not asked again until the stream is opened anew."""
+    return Case(
+        name,
+        ({"do": "fault.set", "fault": name, "times": 0}, {"do": "disconnect"}),
+        ends_as=ENDS[name],
+    )
+
+
+ENDS = {
+    "deaf": Reason.SILENT,
+    "refuse": Reason.REFUSED,
+    "unauthorised": Reason.REFUSED,
+    "busy": Reason.OCCUPIED,
+}
+
+
 def not_typed(name: str) -> Case:
     typing = {"do": "type", "text": "6901234"}
     return Case(name, ({"do": "fault.set", "fault": name}, typing), passes=True)
@@ -103,6 +120,15 @@ def unit_off(*units: int) -> tuple[Orders, Orders]:
 MAINS = ({"do": "power.back"},)
 
 CASES: dict[str, tuple[Case, ...]] = {
+    "opencv": (
+        *(
+            fault(name, seconds=60)
+            for name in ("stall", "slow", "garble", "half", "hang_up", "black")
+        ),
+        *(not_let_in(name) for name in ENDS),
+        Case("drop", ({"do": "fault.set", "fault": "drop"},), passes=True),
+        Case("unplug", ({"do": "unplug"},), ({"do": "plug"},), ends_as=Reason.REFUSED),
+    ),
     "sdt": (
         UNPLUGGED,
         held_by_another({"do": "fault.set", "fault": "busy", "times": 0}),
@@ -229,6 +255,13 @@ MORE: dict[str, dict[str, Any]] = {
     "nut": {"answer_timeout_s": 0.5},
     "ipp": {"answer_timeout_s": 0.5},
     "pcsc": {"call_timeout_s": 0.5},
+    "opencv": {
+        "open_timeout_s": 0.5,
+        "stall_timeout_s": 0.4,
+        "glance_s": 0.05,
+        "covered_after_s": 0.1,
+        "retry_max_s": 0.05,
+    },
 }
 
 
@@ -237,6 +270,7 @@ SHARED = {
     "wedge_scanner": "evdev_twin",
     "evdev_keys": "evdev_twin",
     "pcsc": "pcsc_twin",
+    "opencv": "camera_twin",
 }
 """Fixtures of twins that run already (tests/twins.py)."""
 
@@ -261,10 +295,12 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
         state = await _state(shared)
         tcp = {"kind": "tcp", "port": state.get("port")}
         places = {
-            "evdev": {"kind": "evdev", "path": state.get("link")},
+            "wedge_scanner": {"kind": "evdev", "path": state.get("link")},
+            "evdev_keys": {"kind": "evdev", "path": state.get("link")},
             "pcsc": {"kind": "pcsc", "reader": "Hall Twin 00 00"},
+            "opencv": {"kind": "http", "uri": f"http://127.0.0.1:{state.get('port')}/video"},
         }
-        yield _driver(key, places.get(spec.transports[0], tcp)), shared
+        yield _driver(key, places.get(key, tcp)), shared
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
@@ -274,8 +310,10 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
         else:
             port = (await _state(control))["port"]
             tcp = {"kind": "tcp", "port": port}
-            http = {"kind": "ipp", "uri": f"ipp://127.0.0.1:{port}/ipp/print"}
-            yield _driver(key, http if "ipp" in spec.transports else tcp), control
+            ipp = {"kind": "ipp", "uri": f"ipp://127.0.0.1:{port}/ipp/print"}
+            http = {"kind": "http", "uri": f"http://127.0.0.1:{port}/video"}
+            wires = {"ipp": ipp, "opencv": http}
+            yield _driver(key, wires.get(key, tcp)), control
 
 
 def _driver(key: str, transport: dict[str, Any]) -> Driver:
@@ -340,7 +378,7 @@ def _row(case: Case, driver: Driver) -> tuple[str, ...]:
     paper = report.paper if report.paper is not Paper.UNKNOWN else "–"
     told = say(f"reason.{report.reason}") if report.reason else "–"
     citizen, steps = say(for_citizens(report)), say(technician or "advice.nothing")
-    if report.port not in ("ups", "auxiliaries") and not report.works:
+    if report.port not in {"ups", "auxiliaries", "camera"} and not report.works:
         assert citizen != say(AS_USUAL), "a citizen runs into it"
     return (f"`{case.fault}`", report.status, paper, told, citizen, steps)
 

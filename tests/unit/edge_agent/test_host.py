@@ -69,6 +69,12 @@ def host_of(*ids: str, clock: Clock | None = None) -> tuple[PeripheralHost, list
     return host, stubs
 
 
+def test_a_camera_is_left_to_the_process_that_looks_at_its_pictures() -> None:
+    entry = PeripheralConfig(id="entrance", driver="stub")
+    host = PeripheralHost([(replace(SPEC, port="camera"), entry)], FakeClock())
+    assert host.reports == ()
+
+
 async def test_a_change_is_told_once_to_every_listener() -> None:
     host, [stub] = host_of("printer")
     heard: list[DeviceReport] = []

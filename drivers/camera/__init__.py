@@ -1,0 +1,1 @@
+"""Drivers of the port `camera`, one family per file."""
