@@ -103,10 +103,10 @@ UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
 POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
 
 
-def contact(fault: str, address: int, *, on: bool) -> Case:
+def contact(fault: str, address: int, *, on: bool, ends_as: Reason) -> Case:
     """A contact of the first unit on a Modbus line."""
     order = {"do": "input", "unit": 1, "address": address}
-    return Case(fault, ({**order, "on": on},), ({**order, "on": not on},))
+    return Case(fault, ({**order, "on": on},), ({**order, "on": not on},), ends_as=ends_as)
 
 
 def unit_off(*units: int) -> tuple[Orders, Orders]:
@@ -171,14 +171,15 @@ CASES: dict[str, tuple[Case, ...]] = {
         POWER_CUT,
     ),
     "modbus": (
-        contact("smoke", 1, on=True),
-        contact("tampered", 2, on=True),
+        contact("smoke", 1, on=True, ends_as=Reason.SMOKE),
+        contact("tampered", 2, on=True, ends_as=Reason.TAMPERED),
         Case(
             "too hot",
             ({"do": "value", "unit": 4, "address": 1, "value": 500},),
             ({"do": "value", "unit": 4, "address": 1, "value": 225},),
+            ends_as=Reason.TOO_HOT,
         ),
-        contact("cabinet open", 0, on=False),
+        contact("cabinet open", 0, on=False, ends_as=Reason.DOOR_OPEN),
         Case("one unit off", *unit_off(4)),
         Case("all units off", *unit_off(1, 4)),
         *(fault(name) for name in ("deaf", "silent", "garble", "cut", "flood")),

@@ -35,8 +35,8 @@ Item {
         ink.redraw();
     }
 
-    implicitHeight: ScreenMetrics.mm(90) + ScreenMetrics.gap + again.height
-    implicitWidth: ScreenMetrics.mm(180)
+    implicitHeight: ScreenMetrics.mm(Tokens.sizeSignatureHeight) + ScreenMetrics.gap + again.height
+    implicitWidth: ScreenMetrics.mm(Tokens.sizeSignatureWidth)
 
     Rectangle {
         id: field

@@ -75,6 +75,8 @@ QtObject {
     readonly property real sizeFactRoomyMost: 52
     readonly property real sizeSlipLeast: 70
     readonly property real sizeSlipMost: 140
+    readonly property real sizeSignatureHeight: 90
+    readonly property real sizeSignatureWidth: 180
     readonly property real sizeDialog: 300
     readonly property real sizeDialogLarge: 360
     readonly property int motionSlide: 180
