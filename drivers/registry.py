@@ -33,7 +33,7 @@ PORT_FOLDERS = (
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["ipp", "serial", "tcp"]
+Transport = Literal["hidraw", "ipp", "serial", "tcp", "usb"]
 
 
 class PeripheralConfig(BaseModel):
