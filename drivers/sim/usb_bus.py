@@ -14,10 +14,12 @@ A device's own socket takes what is about its plug and hands every other order t
 
     unplug · power.cut   plug · power.on   disconnect (out and in again)   state
     fault.set {fault: stall {way: in | out, times: 1 (0: until cleared)} | deaf | claimed | denied |
-               short {bytes: 8}} and every fault of the twin   fault.clear (of both)
+               short {bytes: 8} | port_status {value: 56}} and every fault of the twin
+    fault.clear (of both)
 
 Faults: `stall` a pipe is halted in the place of a transfer · `deaf` takes no data · `claimed`
-another program holds it · `denied` no rights to its node · `short` answers in small packets.
+another program holds it · `denied` no rights to its node · `short` answers in small packets ·
+`port_status` what a printer says on its control endpoint.
 """
 
 from __future__ import annotations
@@ -426,12 +428,17 @@ def _short(faults: Faults, given: dict[str, Any]) -> None:
     faults.packet_bytes = int(given.get("bytes", 8))
 
 
+def _port_status(faults: Faults, given: dict[str, Any]) -> None:
+    faults.port_status = int(given["value"])
+
+
 USB_FAULTS: dict[Any, Callable[[Faults, dict[str, Any]], None]] = {
     "stall": _stall,
     "deaf": _deaf,
     "claimed": _claimed,
     "denied": _denied,
     "short": _short,
+    "port_status": _port_status,
 }
 
 

@@ -17,6 +17,7 @@ from drivers.sim.testbed import Call, Gate, Memory, Testbed
 
 PACKET_BYTES = 64
 """Of a full-speed bulk endpoint."""
+NOTHING_WRONG = 0x18
 _URB_BYTES = 56
 _IN = 0x80
 _CONTROL_URB, _BULK_URB = 2, 3
@@ -108,6 +109,8 @@ class Faults:
     """Takes effect with the next plug, which is to come at once."""
     packet_bytes: int = PACKET_BYTES
     """Longest packet it sends."""
+    port_status: int = NOTHING_WRONG
+    """Of a printer."""
 
     def clear(self) -> None:
         """As new; what was denied needs a new plug."""
@@ -115,6 +118,7 @@ class Faults:
         self.replug_due = self.denied
         self.deaf = self.claimed = self.denied = False
         self.packet_bytes = PACKET_BYTES
+        self.port_status = NOTHING_WRONG
 
 
 class UsbDevice:
@@ -353,7 +357,7 @@ class UsbDevice:
                 text = self.layout.device_id.encode()
                 return struct.pack(">H", len(text) + 2) + text
             case 0xA1, 1, _ if self.layout.device_id:
-                return b"\x18"
+                return bytes([self._faults.port_status])
             case _:
                 return None
 
