@@ -5,14 +5,18 @@ def test_…(nut_twin: Path): …     the path of its control socket (drivers/si
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import tty
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import usb.backend.libusb1
@@ -73,6 +77,44 @@ class UsbBus:
                 await order(self.control, "detach", control=str(control))
 
 
+class Line:
+    """A device of the bus, and the twin's end of its wire: the test itself is the twin."""
+
+    def __init__(self, bus: UsbBus, control: Path) -> None:
+        self._bus = bus
+        self.control = control
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        os.set_blocking(self.master, False)
+
+    async def attach(self, kind: str, port: str) -> None:
+        places = {"link": os.ttyname(self.slave), "control": str(self.control)}
+        await order(self._bus.control, "attach", kind=kind, port=port, **places)
+
+    async def end(self) -> None:
+        await order(self._bus.control, "detach", control=str(self.control))
+        os.close(self.master)
+        os.close(self.slave)
+
+    async def tell(self, do: str, **arguments: Any) -> dict[str, Any]:
+        return await order(self.control, do, **arguments)
+
+    async def say(self, data: bytes) -> None:
+        """Have the device say something; it waits in the device when this returns."""
+        os.write(self.master, data)
+        await self.tell("state")
+
+    async def heard(self, count: int) -> bytes:
+        """What the device has heard, when it is so many bytes."""
+        data = b""
+        while len(data) < count:
+            try:
+                data += os.read(self.master, 4096)
+            except BlockingIOError:
+                await asyncio.sleep(0.005)
+        return data
+
+
 @dataclass(frozen=True)
 class RunningBus:
     bus: UsbBus
@@ -115,3 +157,22 @@ def usb_bus(
     if not libusb:
         libusb.append(usb.backend.libusb1.get_backend())
     return usb_bus_process.bus
+
+
+Attach = Callable[..., Awaitable[Line]]
+
+
+@pytest.fixture
+async def attach(usb_bus: UsbBus, tmp_path: Path) -> AsyncIterator[Attach]:
+    """Puts a device on the bus of which the test is the twin."""
+    lines: list[Line] = []
+
+    async def make(kind: str, *, port: str = "1") -> Line:
+        line = Line(usb_bus, tmp_path / f"control-{port}")
+        await line.attach(kind, port)
+        lines.append(line)
+        return line
+
+    yield make
+    for line in lines:
+        await line.end()

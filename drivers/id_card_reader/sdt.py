@@ -35,6 +35,7 @@ from drivers.id_card_reader.sdt_frames import (
 )
 from drivers.id_card_reader.sdt_text import card_of
 from drivers.registry import DriverSpec, PeripheralConfig
+from drivers.transport.hidraw import HidrawPort, HidrawTransport
 from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.transport import Transport
 from drivers.transport.usb import TwoParts, UsbPort, UsbTransport
@@ -53,7 +54,7 @@ from hallkit.runtime.clock import Clock
 BAUD_RATES = (115200, 57600, 38400, 19200, 9600)
 
 
-SdtPort = SerialPort | UsbPort
+SdtPort = SerialPort | UsbPort | HidrawPort
 
 
 class SdtConfig(PeripheralConfig):
@@ -116,9 +117,13 @@ IN_TWO_PARTS = TwoParts(HEAD_BYTES, rest_bytes)
 
 def wire_of(device_id: str, port: SdtPort) -> Transport:
     """The transport of a reader's port."""
-    if isinstance(port, UsbPort):
-        return UsbTransport(device_id, port, parts=IN_TWO_PARTS)
-    return SerialTransport(device_id, port)
+    match port:
+        case UsbPort():
+            return UsbTransport(device_id, port, parts=IN_TWO_PARTS)
+        case HidrawPort():
+            return HidrawTransport(device_id, port)
+        case SerialPort():
+            return SerialTransport(device_id, port)
 
 
 _UNREADABLE: Mapping[int, tuple[Reason, str]] = MappingProxyType(
@@ -374,7 +379,7 @@ SPEC = DriverSpec(
     open=SdtReader,
     simulator="drivers.sim.sdt",
     family="resident ID card readers that speak SDT",
-    transports=("serial", "usb"),
+    transports=("hidraw", "serial", "usb"),
     quality="silver",
     rules={
         "contract": "done",

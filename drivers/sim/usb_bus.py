@@ -159,6 +159,47 @@ class Place:
     """Takes what a program has sent; from any thread."""
 
 
+class Bursts:
+    """Puts a reader's frames together again: its port gives them in pieces.
+
+    What is no frame goes out once the reader has been quiet for a moment.
+    """
+
+    def __init__(self, out: Callable[[bytes], None]) -> None:
+        self._out = out
+        self._waiting = b""
+        self._quiet: asyncio.TimerHandle | None = None
+
+    def feed(self, data: bytes) -> None:
+        self.forget_timer()
+        self._waiting += data
+        while frame := self._whole_frame():
+            self._out(frame)
+        if self._waiting:
+            self._quiet = asyncio.get_running_loop().call_later(_BURST_S, self._flush)
+
+    def clear(self) -> None:
+        self.forget_timer()
+        self._waiting = b""
+
+    def forget_timer(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+
+    def _whole_frame(self) -> bytes:
+        if not self._waiting.startswith(_START) or len(self._waiting) < _HEAD_BYTES:
+            return b""
+        size = _HEAD_BYTES + int.from_bytes(self._waiting[5:_HEAD_BYTES], "big")
+        if len(self._waiting) < size:
+            return b""
+        frame, self._waiting = self._waiting[:size], self._waiting[size:]
+        return frame
+
+    def _flush(self) -> None:
+        data, self._waiting = self._waiting, b""
+        self._out(data)
+
+
 class BulkFace:
     """A device with bulk endpoints, one pair or two."""
 
@@ -168,9 +209,7 @@ class BulkFace:
         self._faults = faults
         self._device: UsbDevice | None = None
         self._described = ""
-        self._waiting = bytearray()
-        self._missing = 0
-        self._flush: asyncio.TimerHandle | None = None
+        self._bursts = Bursts(self._send_in_two)
 
     @property
     def held(self) -> bool:
@@ -179,21 +218,18 @@ class BulkFace:
     def plug(self) -> None:
         bed, number = self._place.bed, self._place.next_number()
         node = f"/dev/bus/usb/001/{number:03}"
-        self._waiting.clear()
-        self._missing = 0
         self._device = UsbDevice(self._layout, self._faults, self._heard)
         self._described = _description(self._layout, self._place.port, number)
         bed.add(self._described, before_told=lambda: self._make_node(bed, node))
 
     def _make_node(self, bed: Testbed, node: str) -> None:
-        if self._device is not None and not self._faults.denied:
+        if self._faults.denied:
+            _guard(bed, node)
+        elif self._device is not None:
             self._device.hang_on(bed, node)
-        else:
-            path = bed.root / node.removeprefix("/")
-            path.unlink(missing_ok=True)
-            path.symlink_to(_NOBODY_MAY_WRITE)
 
     def pull(self) -> None:
+        self._bursts.clear()
         device, self._device = self._device, None
         if device is not None:
             device.pull()
@@ -204,47 +240,17 @@ class BulkFace:
             self._device.faults_changed()
 
     def send(self, data: bytes) -> None:
-        if self._device is None:
-            return
-        if len(self._layout.ins) == 1:
+        if len(self._layout.ins) > 1:
+            self._bursts.feed(data)
+        elif self._device is not None:
             self._device.send(self._layout.ins[0], data)
-            return
-        self._waiting += data
-        self._send_in_two()
-        if self._flush is not None:
-            self._flush.cancel()
-        self._flush = asyncio.get_running_loop().call_later(_BURST_S, self._send_rest)
 
-    def _send_in_two(self) -> None:
-        """Heads of frames on one pipe, what follows them on the other."""
-        while self._waiting:
-            if self._missing:
-                some = self._taken(self._missing)
-                self._missing -= len(some)
-                self._to(1, some)
-            elif (start := self._waiting.find(_START)) < 0:
-                return
-            elif start:
-                self._to(0, self._taken(start))
-            elif len(self._waiting) < _HEAD_BYTES:
-                return
-            else:
-                head = self._taken(_HEAD_BYTES)
-                self._missing = int.from_bytes(head[-2:], "big")
-                self._to(0, head)
-
-    def _send_rest(self) -> None:
-        self._missing = 0
-        self._to(0, self._taken(len(self._waiting)))
-
-    def _taken(self, count: int) -> bytes:
-        some = bytes(self._waiting[:count])
-        del self._waiting[:count]
-        return some
-
-    def _to(self, pipe: int, data: bytes) -> None:
-        if self._device is not None and data:
-            self._device.send(self._layout.ins[pipe], data)
+    def _send_in_two(self, data: bytes) -> None:
+        """The head of a frame on one pipe, what follows it on the other."""
+        split = _HEAD_BYTES if data.startswith(_START) else len(data)
+        for pipe, part in zip(self._layout.ins, (data[:split], data[split:]), strict=True):
+            if self._device is not None and part:
+                self._device.send(pipe, part)
 
     def _heard(self, endpoint: int, data: bytes) -> None:
         # A reader with two pipes takes a head on the first and nothing else.
@@ -257,57 +263,66 @@ class BulkFace:
 class HidFace:
     """A device that the kernel's HID driver has: reports of 64 bytes, padded with zeros."""
 
+    held = False
+    """Nothing tells."""
+
     def __init__(self, place: Place, faults: Faults) -> None:
         self._place = place
         self._faults = faults
         self._end: int | None = None
+        self._own = -1
         self._described = ""
-
-    @property
-    def held(self) -> bool:
-        return False
+        self._bursts = Bursts(self._report)
 
     def plug(self) -> None:
         bed, number = self._place.bed, self._place.next_number()
         node = f"/dev/hidraw{number}"
         self._described = _description(HID, self._place.port, number)
         self._described += _hidraw_description(self._place.port, number)
-        ends: list[int] = []
+        bed.add(self._described, before_told=lambda: self._make_node(bed, node))
 
-        def make_node() -> None:
-            ends.append(bed.stream(node))
-            if self._faults.denied:
-                path = bed.root / node.removeprefix("/")
-                path.unlink()
-                path.symlink_to(_NOBODY_MAY_WRITE)
-
-        bed.add(self._described, before_told=make_node)
-        self._end = ends[0]
+    def _make_node(self, bed: Testbed, node: str) -> None:
+        self._end = bed.stream(node)
         os.set_blocking(self._end, False)
+        # While a pty is open nowhere it reads as broken, again and again; hidraw has no such state.
+        self._own = os.open(bed.root / node.removeprefix("/"), os.O_RDWR | os.O_NOCTTY)
         asyncio.get_running_loop().add_reader(self._end, self._ready, self._end)
+        if self._faults.denied:
+            _guard(bed, node)
 
     def pull(self) -> None:
+        self._bursts.clear()
         end, self._end = self._end, None
         if end is not None:
             asyncio.get_running_loop().remove_reader(end)
+            os.close(self._own)
             self._place.bed.remove(self._described)
 
     def faults_changed(self) -> None:
         pass
 
     def send(self, data: bytes) -> None:
+        self._bursts.feed(data)
+
+    def _report(self, data: bytes) -> None:
         if self._end is None:
             return
+        # What nobody takes is lost, as in the kernel's ring of reports.
         with suppress(BlockingIOError):
             for start in range(0, len(data), HID_REPORT_BYTES):
                 report = data[start : start + HID_REPORT_BYTES]
                 os.write(self._end, report.ljust(HID_REPORT_BYTES, b"\0"))
 
     def _ready(self, end: int) -> None:
-        # With nobody on the other side a pty reads as broken; hidraw has no such state.
-        with suppress(OSError):
+        with suppress(BlockingIOError):
             while report := os.read(end, 1 + HID_REPORT_BYTES):
                 self._place.hear(report[1:])
+
+
+def _guard(bed: Testbed, node: str) -> None:
+    path = bed.root / node.removeprefix("/")
+    path.unlink(missing_ok=True)
+    path.symlink_to(_NOBODY_MAY_WRITE)
 
 
 class Attached:

@@ -36,8 +36,8 @@ LEFT_OVER_S = 0.02
 LEFT_OVER_LIMIT = 256
 STALLS_LIMIT = 3
 
-_PORT_PATTERN = r"^\d+-\d+(\.\d+)*$"
-_ID_PATTERN = r"^[0-9a-f]{4}$"
+PORT_PATTERN = r"^(\d+-\d+(\.\d+)*)?$"
+ID_PATTERN = r"^[0-9a-f]{4}$"
 
 _REASON_OF_ERRNO = {
     errno.EACCES: Reason.REFUSED,
@@ -53,12 +53,12 @@ class UsbPort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["usb"]
-    vendor: str = Field(pattern=_ID_PATTERN, examples=["0400"])
+    vendor: str = Field(pattern=ID_PATTERN, examples=["0400"])
     """Four hexadecimal digits, as `lsusb` and `./hall driver find` print them."""
-    product: str = Field(pattern=_ID_PATTERN, examples=["c35a"])
+    product: str = Field(pattern=ID_PATTERN, examples=["c35a"])
     serial: str = ""
     """Its serial number, where two alike have different ones."""
-    port: str = Field(default="", pattern=rf"{_PORT_PATTERN}|^$", examples=["1-1.2"])
+    port: str = Field(default="", pattern=PORT_PATTERN, examples=["1-1.2"])
     """Where it is plugged in, as the kernel names it, to tell two alike apart."""
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ import pytest
 from drivers.id_card_reader.sdt import SYNJONES, SdtConfig, SdtPort, SdtReader
 from drivers.sim.control import order
 from drivers.sim.process import simulator
+from drivers.transport.hidraw import HidrawPort
 from drivers.transport.serial import SerialPort
 from drivers.transport.usb import UsbPort
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, NeedsAttention, Reason
@@ -106,10 +107,11 @@ class SdtBench(Bench):
 PORTS: dict[str, SdtPort] = {
     "sdt-usb2": UsbPort(kind="usb", vendor="0400", product="c35a"),
     "sdt-usb4": UsbPort(kind="usb", vendor="0400", product="c35a"),
+    "sdt-hid": HidrawPort(kind="hidraw", vendor="2b8b", product="2721"),
 }
 
 
-@pytest.fixture(params=["sdt", "sdt-usb2", "sdt-usb4", "fake"])
+@pytest.fixture(params=["sdt", "sdt-usb2", "sdt-usb4", "sdt-hid", "fake"])
 async def bench(
     request: pytest.FixtureRequest, tmp_path: Path, usb_bus_process: RunningBus | None
 ) -> AsyncIterator[Bench]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tty
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.id_card_reader.sdt import IN_TWO_PARTS
-from drivers.sim.control import order
 from drivers.transport.usb import PRINTER_CLASS, UsbPort, UsbTransport
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
-from tests.twins import UsbBus
+from tests.twins import Attach, Line
 
 pytestmark = pytest.mark.wire
 
@@ -24,62 +20,6 @@ PATIENCE_S = 9.0
 READER = UsbPort(kind="usb", vendor="0400", product="c35a")
 PRINTER = UsbPort(kind="usb", vendor="04b8", product="0202")
 FRAME = bytes.fromhex("AAAAAA96690003200122")
-
-
-class Line:
-    """A device of the bus, and the twin's end of its wire: the test itself is the twin."""
-
-    def __init__(self, bus: UsbBus, control: Path) -> None:
-        self._bus = bus
-        self.control = control
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-
-    async def attach(self, kind: str, port: str) -> None:
-        places = {"link": os.ttyname(self.slave), "control": str(self.control)}
-        await order(self._bus.control, "attach", kind=kind, port=port, **places)
-
-    async def end(self) -> None:
-        await order(self._bus.control, "detach", control=str(self.control))
-        os.close(self.master)
-        os.close(self.slave)
-
-    async def tell(self, do: str, **arguments: Any) -> dict[str, Any]:
-        return await order(self.control, do, **arguments)
-
-    async def say(self, data: bytes) -> None:
-        """Have the device say something; it waits in the device when this returns."""
-        os.write(self.master, data)
-        await self.tell("state")
-
-    async def heard(self, count: int) -> bytes:
-        """What the device has heard, when it is so many bytes."""
-        data = b""
-        while len(data) < count:
-            try:
-                data += os.read(self.master, 4096)
-            except BlockingIOError:
-                await asyncio.sleep(0.005)
-        return data
-
-
-Attach = Callable[..., Awaitable[Line]]
-
-
-@pytest.fixture
-async def attach(usb_bus: UsbBus, tmp_path: Path) -> AsyncIterator[Attach]:
-    lines: list[Line] = []
-
-    async def make(kind: str, *, port: str = "1") -> Line:
-        line = Line(usb_bus, tmp_path / f"control-{port}")
-        await line.attach(kind, port)
-        lines.append(line)
-        return line
-
-    yield make
-    for line in lines:
-        await line.end()
 
 
 @pytest.fixture
