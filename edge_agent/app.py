@@ -75,6 +75,7 @@ async def serve(ready: ReadyCallback) -> None:
         )
         async with agent.api.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
+            tasks.create_task(host.follow_plugs(), name="plugs")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.report_health(places), name="health")
             if agent.queue is not None:

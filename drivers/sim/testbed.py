@@ -155,15 +155,19 @@ class Testbed:
             self._loop.quit()
             self._thread.join(STOP_LIMIT_S)
 
-    def add(self, description: str, *, before_told: Callable[[], None] = lambda: None) -> None:
+    def add(self, description: str, *, make_nodes: Callable[[], None] | None = None) -> None:
         """Plug in what a text in umockdev's record format describes; programs hear of it.
 
-        `before_told` makes the nodes what they shall be.
+        `make_nodes` makes the nodes what they shall be, before anybody hears of them. Without it
+        they are empty files at first.
         """
+        if make_nodes is not None:
+            for node in _nodes(description):
+                (self.root / node.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
+            make_nodes()
+            lines = description.splitlines(keepends=True)
+            description = "".join(line for line in lines if not line.startswith("N: "))
         self._bed.add_from_string(description)
-        before_told()
-        for syspath in _syspaths(description):
-            self._bed.uevent(syspath, "add")
 
     def remove(self, description: str) -> None:
         """Pull it out again; programs hear of it. Its nodes are gone."""

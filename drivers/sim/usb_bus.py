@@ -9,6 +9,7 @@ Prints `ready ROOT`; programs under umockdev's preload with UMOCKDEV_DIR=ROOT se
         kind: sdt-usb2 | sdt-usb4 | sdt-hid | escpos-usb; link: the twin's pty; machine: the twin's
         control socket; control: the socket that takes this device's orders; port: of the hub
     detach {control}
+    show {text} · hide {text}     a device without twin or node, in umockdev's words
 
 A device's own socket takes what is about its plug and hands every other order to the twin:
 
@@ -220,7 +221,7 @@ class BulkFace:
         node = f"/dev/bus/usb/001/{number:03}"
         self._device = UsbDevice(self._layout, self._faults, self._heard)
         self._described = _description(self._layout, self._place.port, number)
-        bed.add(self._described, before_told=lambda: self._make_node(bed, node))
+        bed.add(self._described, make_nodes=lambda: self._make_node(bed, node))
 
     def _make_node(self, bed: Testbed, node: str) -> None:
         if self._faults.denied:
@@ -279,7 +280,7 @@ class HidFace:
         node = f"/dev/hidraw{number}"
         self._described = _description(HID, self._place.port, number)
         self._described += _hidraw_description(self._place.port, number)
-        bed.add(self._described, before_told=lambda: self._make_node(bed, node))
+        bed.add(self._described, make_nodes=lambda: self._make_node(bed, node))
 
     def _make_node(self, bed: Testbed, node: str) -> None:
         self._end = bed.stream(node)
@@ -472,6 +473,10 @@ class Bus:
                 await self._attach(given)
             case "detach":
                 await self._attached.pop(str(given["control"])).aclose()
+            case "show":
+                self._bed.add(str(given["text"]), make_nodes=lambda: None)
+            case "hide":
+                self._bed.remove(str(given["text"]))
             case _:
                 raise KeyError(do)
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import pyudev
 import usb.backend.libusb1
 import usb.core
 import usb.util
@@ -35,6 +36,8 @@ LEFT_OVER_S = 0.02
 """So long an endpoint must be silent after opening, to hold nothing of an earlier dialogue."""
 LEFT_OVER_LIMIT = 256
 STALLS_LIMIT = 3
+LIST_PATIENCE = 20
+LIST_PAUSE_S = 0.01
 
 PORT_PATTERN = r"^(\d+-\d+(\.\d+)*)?$"
 ID_PATTERN = r"^[0-9a-f]{4}$"
@@ -200,17 +203,22 @@ class UsbTransport:
         """Hand all bytes to the device."""
         link = await self._working_link()
         given_up = threading.Event()
-        end_s = time.monotonic() + timeout_s
+        job = link.submit_write(data, time.monotonic() + timeout_s, given_up)
+        writing = asyncio.wrap_future(job)
         try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.wrap_future(link.submit_write(data, end_s, given_up))
-        except TimeoutError as exc:
+            await asyncio.wait({writing}, timeout=timeout_s)
+            given_up.set()
+            # A transfer under way ends within a slice: nothing goes out behind a deadline.
+            await asyncio.wait({writing}, timeout=CLOSE_LIMIT_S)
+            writing.result()
+        except (TimeoutError, asyncio.InvalidStateError) as exc:
             detail = "the device takes no more bytes"
             raise DeviceTimeout(self._device_id, Reason.SILENT, detail) from exc
         except OSError as exc:
             raise await self._lost(exc) from exc
         finally:
             given_up.set()
+            writing.cancel()
 
     async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
         """At least one and at most `limit` bytes, as soon as there are any."""
@@ -488,8 +496,31 @@ def model_of(device_id: bytes) -> str:
 def _find(config: UsbPort) -> Any:
     """The one device that is meant.
 
-    libusb's list follows udev, so that what is plugged in later is found too.
+    libusb's list follows udev on a thread of its own, so that what is plugged in later is found
+    too; that thread may be a moment behind whoever else has heard of it.
     """
+    for _ in range(LIST_PATIENCE):
+        if (device := _listed(config)) is not None:
+            return device
+        if not is_plugged_in(config):
+            break
+        time.sleep(LIST_PAUSE_S)
+    raise Unusable(Reason.PORT_GONE, "not plugged in")
+
+
+def is_plugged_in(config: UsbPort) -> bool:
+    """What /sys says, without libusb."""
+    found = pyudev.Context().list_devices(subsystem="usb", DEVTYPE="usb_device")
+    ids = (config.vendor.encode(), config.product.encode())
+    return any(
+        (device.attributes.get("idVendor"), device.attributes.get("idProduct")) == ids
+        and config.port in {"", device.sys_name}
+        and config.serial.encode() in {b"", device.attributes.get("serial")}
+        for device in found
+    )
+
+
+def _listed(config: UsbPort) -> Any | None:
     unreadable: usb.core.USBError | None = None
     found = usb.core.find(
         find_all=True,
@@ -513,7 +544,7 @@ def _find(config: UsbPort) -> Any:
         return device
     if unreadable is not None:
         raise unreadable
-    raise Unusable(Reason.PORT_GONE, "not plugged in")
+    return None
 
 
 def port_of(device: Any) -> str:

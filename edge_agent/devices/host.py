@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
+from drivers.transport import hotplug
 from edge_agent.devices.pulse import Pulse
 from hallkit.errors import ConfigError, Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
@@ -87,6 +88,8 @@ class PeripheralHost:
         self._told: dict[str, DeviceReport] = {}
         self._crashed: dict[str, DeviceReport] = {}
         """What is said of a driver that raises, by its id."""
+        self._news = asyncio.Event()
+        """Set when something was plugged in or out; then there is a new one."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -125,8 +128,30 @@ class PeripheralHost:
 
     async def _watch(self, driver: Driver) -> None:
         while True:
+            news = self._news
             await self.probe(driver)
-            await self._clock.sleep(PROBE_INTERVAL_S)
+            await self._pause(news)
+
+    async def _pause(self, news: asyncio.Event) -> None:
+        """Until the next probe is due, or something was plugged in or out since `news`."""
+        waits = {
+            asyncio.create_task(self._clock.sleep(PROBE_INTERVAL_S), name="pause"),
+            asyncio.create_task(news.wait(), name="news"),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def look_again(self) -> None:
+        """Probe every peripheral now."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def follow_plugs(self) -> None:
+        """Look again at once when something is plugged in or out, until cancelled."""
+        await hotplug.follow(lambda _plug: self.look_again())
 
     async def probe(self, driver: Driver) -> DeviceReport:
         """Ask one peripheral how it is and tell the listeners if that is news."""

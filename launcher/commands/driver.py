@@ -1,7 +1,8 @@
 """Drivers: `driver list`, `driver check` a device of a machine's file, `driver sim` its twin.
 
-`check` opens each peripheral of a device file, asks it how it is, and says so: exit 0 if every one
-works, 1 if one does not.
+`find` says what is plugged in here and how a machine's file names it; it opens nothing. `check`
+opens each peripheral of a device file, asks it how it is, and says so: exit 0 if every one works, 1
+if one does not.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import json
 import runpy
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from drivers.plugged import plugged_in
 from drivers.registry import DriverSpec, discover, parse_peripherals
 from hallkit.errors import ConfigError
 from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.runtime.clock import SystemClock
 
-HELP = "list drivers, check a machine's peripherals, start a simulator"
+HELP = "list drivers, find what is plugged in, check a machine's peripherals, start a simulator"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("list", "check", "sim"))
+    parser.add_argument("what", choices=("list", "find", "check", "sim"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="check FILE · sim DRIVER [options]")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -40,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
             for spec in specs.values():
                 _list(spec, as_json=as_json)
             return 0
+        case "find", []:
+            _find(specs, as_json=as_json)
+            return 0
         case "check", [file]:
             return _check(Path(file), specs, as_json=as_json)
         case "sim", [key, *options] if key in specs:
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             runpy.run_module(specs[key].simulator, run_name="__main__", alter_sys=True)
             return 0
     known = ", ".join(specs)
-    print(f"hall driver: list · check FILE · sim DRIVER (of {known})", file=sys.stderr)
+    print(f"hall driver: list · find · check FILE · sim DRIVER (of {known})", file=sys.stderr)
     return 2
 
 
@@ -68,6 +74,32 @@ def _list(spec: DriverSpec, *, as_json: bool) -> None:
         print(f"{spec.key:15} {spec.port:15} {wires:8} {spec.quality:7} {spec.family}")
         for rule, why in spec.unproven.items():
             print(f"    {rule}: {why}")
+
+
+def _find(specs: Mapping[str, DriverSpec], *, as_json: bool) -> None:
+    taken: Counter[str] = Counter()
+    for one in plugged_in(specs):
+        entry = ""
+        if one.drivers:
+            port = specs[one.drivers[0]].port
+            taken[port] += 1
+            number = f"-{taken[port]}" if taken[port] > 1 else ""
+            entry = one.entry(port.replace("_", "-") + number, one.drivers[0])
+        if as_json:
+            fields = {
+                "kind": one.kind,
+                "where": one.where,
+                "name": one.name,
+                "drivers": list(one.drivers),
+                "transport": dict(one.transport),
+                "entry": entry,
+            }
+            print(json.dumps(fields, ensure_ascii=False))
+        else:
+            print(f"# {one.kind} {one.where} {one.name}".rstrip())
+            for key in one.drivers[:1] if len(one.drivers) == 1 else ():
+                print(f"# {specs[key].family}")
+            print(entry or "# no driver of ours\n")
 
 
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:
