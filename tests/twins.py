@@ -56,6 +56,27 @@ def nut_twin(nut_process: Path) -> Path:
     return nut_process
 
 
+@pytest.fixture(scope="session")
+def sdt_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A simulated card reader; the folder of its `link` and its `machine`, the control socket."""
+    folder = tmp_path_factory.mktemp("sdt")
+    command = [sys.executable, "-P", "-m", "drivers.sim.sdt", "--link", str(folder / "link")]
+    command += ["--control", str(folder / "machine")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready")
+        yield folder
+        process.terminate()
+
+
+@pytest.fixture
+def sdt_twin(sdt_process: Path) -> Path:
+    """The same, plugged in, without a card and without faults."""
+    for do in ("fault.clear", "card.lift", "plug"):
+        tell(sdt_process / "machine", do)
+    return sdt_process
+
+
 class UsbBus:
     """A bus of emulated devices, and what puts twins behind them."""
 
@@ -67,14 +88,24 @@ class UsbBus:
         self, kind: str, folder: Path, twin: str, *arguments: str | Path, port: str = "1"
     ) -> AsyncIterator[Path]:
         """A device in front of a twin while the block runs; the socket that takes its orders."""
-        link, machine, control = (folder / name for name in ("link", "machine", "control"))
-        async with simulator(twin, "--link", link, "--control", machine, *arguments):
-            places = {"link": str(link), "machine": str(machine), "control": str(control)}
-            await order(self.control, "attach", kind=kind, port=port, **places)
-            try:
-                yield control
-            finally:
-                await order(self.control, "detach", control=str(control))
+        link, machine = folder / "link", folder / "machine"
+        async with (
+            simulator(twin, "--link", link, "--control", machine, *arguments),
+            self.before(kind, link, machine, folder / "control", port=port) as control,
+        ):
+            yield control
+
+    @asynccontextmanager
+    async def before(
+        self, kind: str, link: Path, machine: Path, control: Path, *, port: str = "1"
+    ) -> AsyncIterator[Path]:
+        """The same, in front of a twin that runs already."""
+        places = {"link": str(link), "machine": str(machine), "control": str(control)}
+        await order(self.control, "attach", kind=kind, port=port, **places)
+        try:
+            yield control
+        finally:
+            await order(self.control, "detach", control=str(control))
 
 
 class Line:

@@ -97,7 +97,11 @@ class HidrawTransport(DescriptorTransport):
 
 def _find(config: HidrawPort) -> str:
     """The node of the device that is meant; `OSError` if it is not plugged in."""
-    for device in pyudev.Context().list_devices(subsystem="hidraw"):
+    try:
+        context = pyudev.Context()
+    except ImportError as exc:
+        raise OSError(errno.ENOSYS, "no libudev") from exc
+    for device in context.list_devices(subsystem="hidraw"):
         owner = device.find_parent("usb", "usb_device")
         if owner is not None and _is_meant(config, owner) and device.device_node:
             node: str = device.device_node

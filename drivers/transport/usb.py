@@ -12,9 +12,9 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -47,6 +47,7 @@ _REASON_OF_ERRNO = {
     errno.EPERM: Reason.REFUSED,
     errno.EBUSY: Reason.OCCUPIED,
 }
+_BACKEND_LOCK = threading.Lock()
 _RULE = "no rights: install systemd/60-hall-devices.rules"
 
 
@@ -169,7 +170,7 @@ class UsbTransport:
 
     @property
     def device_name(self) -> str:
-        """What a printer says of itself by IEEE 1284, else its product string; empty if closed."""
+        """The model that a printer tells by IEEE 1284; empty where it tells none, or is closed."""
         return self._link.device_name if self._link is not None else ""
 
     async def open(self, *, timeout_s: float) -> None:
@@ -339,8 +340,8 @@ class Link:
             self._take()
         except usb.core.USBError as exc:
             raise _unusable(exc) from exc
-        except (usb.core.NoBackendError, NotImplementedError, ValueError) as exc:
-            raise Unusable(Reason.REFUSED, "not usable by libusb") from exc
+        except (usb.core.NoBackendError, NotImplementedError, ValueError, ImportError) as exc:
+            raise Unusable(Reason.REFUSED, "libusb or libudev cannot use it") from exc
 
     def _take(self) -> None:
         device = self._device
@@ -363,16 +364,16 @@ class Link:
         self._ins = _bulk(chosen, usb.util.ENDPOINT_IN)
         if not (self._parts and self.has_two_pipes):
             del self._outs[1:], self._ins[1:]
-        self.device_name = self._name(chosen.bInterfaceClass)
+        if chosen.bInterfaceClass == PRINTER_CLASS:
+            self.device_name = self._model()
         for endpoint in self._ins:
             self._empty(endpoint)
 
-    def _name(self, interface_class: int) -> str:
-        with suppress(usb.core.USBError, ValueError, NotImplementedError):
-            if interface_class == PRINTER_CLASS:
-                return model_of(self._ask(GET_DEVICE_ID, 1024))
-            return str(self._device.product or "")
-        return ""
+    def _model(self) -> str:
+        try:
+            return model_of(self._ask(GET_DEVICE_ID, DEVICE_ID_BYTES))
+        except OSError:
+            return ""  # not every printer has one
 
     def _empty(self, endpoint: Any) -> None:
         """What an earlier dialogue left in the device is nobody's answer."""
@@ -409,7 +410,8 @@ class Link:
                 if not self.has_room.wait(SLICE_S):
                     continue
                 try:
-                    data = bytes(endpoint.read(size, _ms(SLICE_S)))
+                    with _libusb():
+                        data = bytes(endpoint.read(size, _ms(SLICE_S)))
                 except usb.core.USBTimeoutError:
                     continue
                 except usb.core.USBError as exc:
@@ -447,7 +449,8 @@ class Link:
             if wait_s <= 0 or given_up.is_set() or self._ends.is_set():
                 raise TimeoutError
             try:
-                left = left[endpoint.write(bytes(left[:CHUNK_BYTES]), _ms(wait_s)) :]
+                with _libusb():
+                    left = left[endpoint.write(bytes(left[:CHUNK_BYTES]), _ms(wait_s)) :]
             except usb.core.USBTimeoutError:
                 continue
             except usb.core.USBError as exc:
@@ -460,8 +463,11 @@ class Link:
         kind = usb.util.build_request_type(
             usb.util.CTRL_IN, usb.util.CTRL_TYPE_CLASS, usb.util.CTRL_RECIPIENT_INTERFACE
         )
-        told = self._device.ctrl_transfer(kind, request, 0, self._interface, length, _ms(0.5))
-        return bytes(told)
+        with _libusb():
+            wait_ms = _ms(ASK_LIMIT_S)
+            return bytes(
+                self._device.ctrl_transfer(kind, request, 0, self._interface, length, wait_ms)
+            )
 
     def close(self) -> Future[None]:
         """Have it released once its threads have ended; returns at once."""
@@ -481,6 +487,8 @@ class Link:
 
 PRINTER_CLASS = 7
 GET_DEVICE_ID = 0
+DEVICE_ID_BYTES = 1024
+ASK_LIMIT_S = 0.5
 GET_PORT_STATUS = 1
 
 
@@ -520,11 +528,17 @@ def is_plugged_in(config: UsbPort) -> bool:
     )
 
 
+def _backend() -> Any:
+    """Pyusb's own, of which there is to be one: it is made at the first call, from any thread."""
+    with _BACKEND_LOCK:
+        return usb.backend.libusb1.get_backend()
+
+
 def _listed(config: UsbPort) -> Any | None:
     unreadable: usb.core.USBError | None = None
     found = usb.core.find(
         find_all=True,
-        backend=usb.backend.libusb1.get_backend(),
+        backend=_backend(),
         idVendor=int(config.vendor, 16),
         idProduct=int(config.product, 16),
     )
@@ -585,6 +599,15 @@ def _words(exc: OSError) -> str:
 def _ms(seconds: float) -> int:
     """For libusb, to which 0 means for ever."""
     return max(1, round(seconds * 1000))
+
+
+@contextmanager
+def _libusb() -> Iterator[None]:
+    """Every fault of a transfer is an `OSError`."""
+    try:
+        yield
+    except NotImplementedError as exc:  # how pyusb says that libusb does not support it
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP)) from exc
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:

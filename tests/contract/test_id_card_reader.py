@@ -13,7 +13,6 @@ import pytest
 
 from drivers.id_card_reader.sdt import SYNJONES, SdtConfig, SdtPort, SdtReader
 from drivers.sim.control import order
-from drivers.sim.process import simulator
 from drivers.transport.hidraw import HidrawPort
 from drivers.transport.serial import SerialPort
 from drivers.transport.usb import UsbPort
@@ -113,24 +112,26 @@ PORTS: dict[str, SdtPort] = {
 
 @pytest.fixture(params=["sdt", "sdt-usb2", "sdt-usb4", "sdt-hid", "fake"])
 async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, usb_bus_process: RunningBus | None
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    usb_bus_process: RunningBus | None,
+    sdt_twin: Path,
 ) -> AsyncIterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
         return
-    twin = "drivers.sim.sdt"
+    link, control = sdt_twin / "link", sdt_twin / "machine"
     async with AsyncExitStack() as stack:
         if request.param == "sdt":
-            link, control = tmp_path / "reader", tmp_path / "control"
             port: SdtPort = SerialPort(kind="serial", path=str(link))
-            await stack.enter_async_context(simulator(twin, "--link", link, "--control", control))
         else:
             bus: UsbBus = request.getfixturevalue("usb_bus")
             port = PORTS[request.param]
-            control = await stack.enter_async_context(bus.device(request.param, tmp_path, twin))
+            device = bus.before(request.param, link, control, tmp_path / "control")
+            control = await stack.enter_async_context(device)
         config = SdtConfig(id="id-card-reader", driver="sdt", transport=port)
         # A busy build machine may be slower than a reader.
-        profile = replace(SYNJONES, sam_s=1.0, find_s=1.0)
+        profile = replace(SYNJONES, open_s=3.0, sam_s=1.0, find_s=1.0)
         reader = SdtReader(config, SystemClock(), profile=profile)
         yield SdtBench(await stack.enter_async_context(reader), control)
 

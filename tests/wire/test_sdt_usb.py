@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from drivers.id_card_reader.sdt import SYNJONES, Profile, SdtConfig, SdtReader
+from drivers.id_card_reader.sdt import Profile, SdtConfig, SdtReader
 from drivers.sim.control import order
 from drivers.transport.usb import UsbPort
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, ProtocolError, Reason
@@ -22,8 +22,15 @@ from tests.twins import UsbBus
 
 pytestmark = pytest.mark.wire
 
-PATIENT = replace(
-    SYNJONES, sam_s=2.0, find_s=2.0, select_s=2.0, read_s=9.0, appended_s=2.0, probe_s=9, poll_s=9
+PATIENT = Profile(
+    open_s=5.0,
+    sam_s=2.0,
+    find_s=2.0,
+    select_s=2.0,
+    read_s=9.0,
+    appended_s=2.0,
+    probe_s=9.0,
+    poll_s=9.0,
 )
 HASTY = replace(PATIENT, sam_s=0.5, find_s=0.5, select_s=0.5, read_s=0.5)
 SAMPLE = "11010519491231002X"
@@ -52,12 +59,13 @@ class Bench:
 
 @pytest.fixture(params=["sdt-usb2", "sdt-usb4"])
 async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, usb_bus: UsbBus
+    request: pytest.FixtureRequest, tmp_path: Path, usb_bus: UsbBus, sdt_twin: Path
 ) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        control = await stack.enter_async_context(
-            usb_bus.device(request.param, tmp_path, "drivers.sim.sdt")
-        )
+    link, machine = sdt_twin / "link", sdt_twin / "machine"
+    async with (
+        usb_bus.before(request.param, link, machine, tmp_path / "control") as control,
+        AsyncExitStack() as stack,
+    ):
         yield Bench(control, stack)
 
 

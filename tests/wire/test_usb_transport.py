@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from drivers.id_card_reader.sdt import IN_TWO_PARTS
+from drivers.transport import usb
 from drivers.transport.usb import PRINTER_CLASS, UsbPort, UsbTransport
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 from tests.twins import Attach, Line
@@ -247,6 +248,20 @@ async def test_plugged_in_again_it_is_found_again(line: Line, transport: UsbTran
         await transport.open(timeout_s=PATIENCE_S)
         await line.say(FRAME)
         assert await received(transport, len(FRAME)) == FRAME
+
+
+@one_kind
+async def test_more_than_is_kept_waits_in_the_device(
+    line: Line, transport: UsbTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usb, "HELD_LIMIT_BYTES", 1024)
+    said = bytes(number % 251 for number in range(3000))
+    await line.say(said)
+    while len(transport._held) < 1024:  # noqa: ASYNC110  # no event tells of it
+        await asyncio.sleep(0.005)
+    await line.tell("state")
+    assert len(transport._held) <= 1024 + 2 * 64
+    assert await received(transport, 3000) == said
 
 
 @one_kind

@@ -15,7 +15,7 @@ def test_the_table_names_drivers_and_wires_that_there_are() -> None:
 
 
 def test_udevs_rules_give_rights_to_every_device_of_the_table() -> None:
-    rules = Path(__file__).resolve().parents[2] / "systemd" / "60-hall-devices.rules"
+    rules = Path(__file__).resolve().parents[3] / "systemd" / "60-hall-devices.rules"
     lines = [line for line in rules.read_text("utf-8").splitlines() if line[:1] not in {"", "#"}]
     for entry in usb_table()["device"]:
         ids = (f'{{idVendor}}=="{entry["vendor"]}"', f'{{idProduct}}=="{entry["product"]}"')
