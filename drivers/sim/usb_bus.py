@@ -14,8 +14,8 @@ Prints `ready ROOT`; programs under umockdev's preload with UMOCKDEV_DIR=ROOT se
 A device's own socket takes what is about its plug and hands every other order to the twin:
 
     unplug · power.cut   plug · power.on   disconnect (out and in again)   state
-    fault.set {fault: stall {way: in | out, times: 1 (0: until cleared)} | deaf | claimed | denied |
-               short {bytes: 8} | port_status {value: 56}} and every fault of the twin
+    fault.set {fault: stall {way: in | out, times: 1 (0: until cleared)} | deaf {after_bytes: 0} |
+               claimed | denied | short {bytes: 8} | port_status {value: 56}, or one of the twin}
     fault.clear (of both)
 
 Faults: `stall` a pipe is halted in the place of a transfer · `deaf` takes no data · `claimed`
@@ -428,8 +428,8 @@ def _stall(faults: Faults, given: dict[str, Any]) -> None:
     faults.stalls[str(given.get("way", "in"))] = int(given.get("times", 1)) or -1
 
 
-def _deaf(faults: Faults, _given: dict[str, Any]) -> None:
-    faults.deaf = True
+def _deaf(faults: Faults, given: dict[str, Any]) -> None:
+    faults.room = int(given.get("after_bytes", 0))
 
 
 def _claimed(faults: Faults, _given: dict[str, Any]) -> None:

@@ -99,8 +99,8 @@ class Faults:
 
     stalls: dict[str, int] = field(default_factory=dict)
     """`in`, `out` → how many transfers are still refused; -1: all."""
-    deaf: bool = False
-    """Takes no data."""
+    room: int | None = None
+    """So many bytes it still takes; None: any number."""
     claimed: bool = False
     """Another program holds it."""
     denied: bool = False
@@ -116,7 +116,8 @@ class Faults:
         """As new; what was denied needs a new plug."""
         self.stalls.clear()
         self.replug_due = self.denied
-        self.deaf = self.claimed = self.denied = False
+        self.room = None
+        self.claimed = self.denied = False
         self.packet_bytes = PACKET_BYTES
         self.port_status = NOTHING_WRONG
 
@@ -318,10 +319,19 @@ class UsbDevice:
                 return False
             self._finish(urb, 0, _fetch(packets, urb.size))
             return True
-        if self._faults.deaf or urb.buffer is None:
+        if urb.buffer is None or not self._has_room(urb.size):
             return False
         self._heard(urb.endpoint, urb.buffer.read())
         self._finish(urb, 0)
+        return True
+
+    def _has_room(self, size: int) -> bool:
+        room = self._faults.room
+        if room is None:
+            return True
+        if room < size:
+            return False
+        self._faults.room = room - size
         return True
 
     def _stalls_now(self, urb: _Urb) -> bool:

@@ -234,7 +234,10 @@ class EscPosPrinter(Driver):
             while True:
                 await self._next_frame(deadline)
         reason = self._report.reason
-        return Reason.SILENT if reason in (None, Reason.PAPER_LOW) else reason
+        if reason not in (None, Reason.PAPER_LOW):
+            return reason
+        condition = await self._port_condition()
+        return (condition and condition.reason) or Reason.SILENT
 
     async def _why_stalled(self, fault: DeviceTimeout) -> Reason:
         """Why the confirmation never came, asked in real time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from typing import Any, Literal
 
 import pyudev
@@ -71,8 +72,10 @@ class HidrawTransport(DescriptorTransport):
             data[start : start + REPORT_BYTES].ljust(REPORT_BYTES, b"\0")
             for start in range(0, len(data), REPORT_BYTES)
         )
+        end_s = time.monotonic() + timeout_s
         for report in reports:
-            await super().write(_NO_REPORT_ID + report, timeout_s=timeout_s)
+            left_s = max(0.0, end_s - time.monotonic())
+            await super().write(_NO_REPORT_ID + report, timeout_s=left_s)
 
     async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
         """At least one and at most `limit` bytes, as soon as there are any."""

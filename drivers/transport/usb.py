@@ -36,6 +36,7 @@ LEFT_OVER_S = 0.02
 """So long an endpoint must be silent after opening, to hold nothing of an earlier dialogue."""
 LEFT_OVER_LIMIT = 256
 STALLS_LIMIT = 3
+"""Of one pipe, one after the other."""
 LIST_PATIENCE = 20
 LIST_PAUSE_S = 0.01
 
@@ -48,7 +49,7 @@ _REASON_OF_ERRNO = {
     errno.EBUSY: Reason.OCCUPIED,
 }
 _BACKEND_LOCK = threading.Lock()
-_RULE = "no rights: install systemd/60-hall-devices.rules"
+_RULE = "no rights: see systemd/60-hall-devices.rules"
 
 
 class UsbPort(BaseModel):
@@ -377,14 +378,21 @@ class Link:
 
     def _empty(self, endpoint: Any) -> None:
         """What an earlier dialogue left in the device is nobody's answer."""
+        stalls = 0
         with suppress(usb.core.USBTimeoutError):
             for _ in range(LEFT_OVER_LIMIT):
                 try:
                     endpoint.read(endpoint.wMaxPacketSize, _ms(LEFT_OVER_S))
                 except usb.core.USBError as exc:
-                    if exc.errno != errno.EPIPE:
-                        raise
-                    self._device.clear_halt(endpoint.bEndpointAddress)
+                    stalls = self._clear_halt(endpoint, exc, stalls)
+
+    def _clear_halt(self, endpoint: Any, fault: usb.core.USBError, stalls: int) -> int:
+        """Let a halted pipe go on and count it; another fault, or one halt too many, is raised."""
+        if fault.errno != errno.EPIPE or stalls == STALLS_LIMIT:
+            raise fault
+        with _libusb():
+            self._device.clear_halt(endpoint.bEndpointAddress)
+        return stalls + 1
 
     def listen(self, sink: _Sink, loop: asyncio.AbstractEventLoop) -> None:
         """Read from now on, on threads of their own."""
@@ -415,10 +423,7 @@ class Link:
                 except usb.core.USBTimeoutError:
                     continue
                 except usb.core.USBError as exc:
-                    stalls += 1
-                    if exc.errno != errno.EPIPE or stalls > STALLS_LIMIT:
-                        raise
-                    self._device.clear_halt(endpoint.bEndpointAddress)
+                    stalls = self._clear_halt(endpoint, exc, stalls)
                     continue
                 stalls = 0
                 if data:
@@ -454,10 +459,7 @@ class Link:
             except usb.core.USBTimeoutError:
                 continue
             except usb.core.USBError as exc:
-                stalls += 1
-                if exc.errno != errno.EPIPE or stalls > STALLS_LIMIT:
-                    raise
-                self._device.clear_halt(endpoint.bEndpointAddress)
+                stalls = self._clear_halt(endpoint, exc, stalls)
 
     def _ask(self, request: int, length: int) -> bytes:
         kind = usb.util.build_request_type(

@@ -160,6 +160,18 @@ async def test_a_printer_that_is_full_takes_no_question_and_still_says_why(bench
     assert rig.slips() == [False]
 
 
+async def test_a_printer_that_is_full_in_mid_slip_says_why(bench: Bench) -> None:
+    rig = await bench.rig(**SHORTER, settle_s=0.2)
+    assert (await rig.printer.probe()).works
+    await rig.tell("fault.set", fault="deaf", after_bytes=100)
+    await rig.tell("fault.set", fault="port_status", value=0x38)
+    outcome = await rig.printer.print_slip(SLIP, marked=False)
+    assert outcome == PrintOutcome(result=PrintResult.UNKNOWN, reason=Reason.PAPER_OUT)
+    await rig.tell("fault.clear")
+    assert await rig.printer.print_slip(SLIP, marked=True) == COMPLETED
+    assert rig.slips() == [True]
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"), [("claimed", Reason.OCCUPIED), ("denied", Reason.REFUSED)]
 )
