@@ -15,8 +15,6 @@ from drivers.registry import DriverSpec
 
 BY_ID = ("/dev/serial/by-id/", "/dev/v4l/by-id/")
 """Links whose names outlive a plug."""
-_NO_UART = {b"0", None}
-"""What /sys says of the type of a ttyS that is a number and no port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,14 @@ def _serial(context: pyudev.Context, specs: Mapping[str, DriverSpec]) -> Iterato
     speakers = tuple(key for key, spec in sorted(specs.items()) if "serial" in spec.transports)
     for device in sorted(context.list_devices(subsystem="tty"), key=lambda one: one.sys_name):
         path = _lasting(device)
-        built_in = device.sys_name.startswith("ttyS") and device.attributes.get("type")
-        if path is not None and (path != device.device_node or built_in not in {False, *_NO_UART}):
+        if path is not None and (path.startswith(BY_ID) or _is_built_in(device)):
             transport = {"kind": "serial", "path": path}
             yield Plugged("serial", path, _name(device), speakers, transport)
+
+
+def _is_built_in(device: Any) -> bool:
+    """A ttyS is there for every number that the kernel allows, with and without a port."""
+    return device.sys_name.startswith("ttyS") and _text(device, "type") not in {"", "0"}
 
 
 def _video(context: pyudev.Context) -> Iterator[Plugged]:

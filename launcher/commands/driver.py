@@ -71,7 +71,7 @@ def _list(spec: DriverSpec, *, as_json: bool) -> None:
         print(json.dumps(fields, ensure_ascii=False))
     else:
         wires = ", ".join(spec.transports)
-        print(f"{spec.key:15} {spec.port:15} {wires:8} {spec.quality:7} {spec.family}")
+        print(f"{spec.key:15} {spec.port:15} {wires:19} {spec.quality:7} {spec.family}")
         for rule, why in spec.unproven.items():
             print(f"    {rule}: {why}")
 
@@ -97,8 +97,8 @@ def _find(specs: Mapping[str, DriverSpec], *, as_json: bool) -> None:
             print(json.dumps(fields, ensure_ascii=False))
         else:
             print(f"# {one.kind} {one.where} {one.name}".rstrip())
-            for key in one.drivers[:1] if len(one.drivers) == 1 else ():
-                print(f"# {specs[key].family}")
+            if len(one.drivers) == 1:
+                print(f"# {specs[one.drivers[0]].family}")
             print(entry or "# no driver of ours\n")
 
 
