@@ -39,7 +39,9 @@ PORT_FOLDERS = (
 MEDIA_PORTS = frozenset({"camera"})
 """Opened by the process that works on their pictures; the agent never does."""
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["evdev", "file", "http", "ipp", "pcsc", "rtsp", "serial", "tcp", "v4l2"]
+Transport = Literal[
+    "evdev", "file", "hidraw", "http", "ipp", "pcsc", "rtsp", "serial", "tcp", "usb", "v4l2"
+]
 
 
 class PeripheralConfig(BaseModel):

@@ -99,6 +99,7 @@ async def serve(ready: ReadyCallback) -> None:
         )
         async with agent.api.server, agent.technician.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
+            tasks.create_task(host.follow_plugs(), name="plugs")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.leases.run(), name="leases")
             tasks.create_task(agent.maintenance.run(), name="maintenance")

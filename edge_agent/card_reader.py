@@ -104,6 +104,7 @@ async def _read_cards(
         async with api.server, asyncio.TaskGroup() as tasks:
             standing = [
                 tasks.create_task(host.run(), name="peripherals"),
+                tasks.create_task(host.follow_plugs(), name="plugs"),
                 tasks.create_task(cards.run(), name="looks"),
             ]
             ready()

@@ -93,10 +93,15 @@ def _is_meant(item: pytest.Item, driver: str | None, device: str | None) -> bool
     return bench != "device"
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> bool:
+    return "libumockdev-preload" in PRELOADED
+
+
 @pytest.fixture
-def emulated() -> None:
+def emulated(preloaded: bool) -> None:
     """For tests that look at emulated devices (drivers/sim/testbed.py)."""
-    if "libumockdev-preload" not in PRELOADED:
+    if not preloaded:
         pytest.skip("needs umockdev's preload: run it by ./hall test")
 
 

@@ -12,12 +12,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from drivers.driver import Driver, status_of
 from drivers.id_card_reader.sdt_frames import (
     APPENDED,
     FIND,
+    HEAD_BYTES,
     READ,
     SAM_ID,
     SAM_STATUS,
@@ -26,13 +29,16 @@ from drivers.id_card_reader.sdt_frames import (
     Reply,
     ReplyStream,
     Status,
+    rest_bytes,
     sam_id_text,
     split_read,
 )
 from drivers.id_card_reader.sdt_text import card_of
 from drivers.registry import DriverSpec, PeripheralConfig
+from drivers.transport.hidraw import HidrawPort, HidrawTransport
 from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.transport import Transport
+from drivers.transport.usb import TwoParts, UsbPort, UsbTransport
 from hallkit.errors import (
     DeviceError,
     DeviceTimeout,
@@ -48,13 +54,22 @@ from hallkit.runtime.clock import Clock
 BAUD_RATES = (115200, 57600, 38400, 19200, 9600)
 
 
+SdtPort = SerialPort | UsbPort | HidrawPort
+
+
 class SdtConfig(PeripheralConfig):
-    """An SDT reader on a serial port."""
+    """An SDT reader on a serial port or on USB."""
 
     driver: Literal["sdt"]
-    transport: SerialPort
+    transport: Annotated[SdtPort, Field(discriminator="kind")]
     find_baud: bool = False
     """Try the five rates of the protocol, `transport.baud` first, until the reader answers."""
+
+    @model_validator(mode="after")
+    def _rates_are_serial(self) -> SdtConfig:
+        if self.find_baud and not isinstance(self.transport, SerialPort):
+            raise ValueError("find_baud: only a serial port has a rate")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +108,23 @@ SYNJONES = Profile(
 )
 """What a maker's own software allows for each command."""
 
-OpenTransport = Callable[[str, SerialPort], Transport]
+OpenTransport = Callable[[str, SdtPort], Transport]
 """Makes the transport of a device id and its port; opens nothing."""
+
+IN_TWO_PARTS = TwoParts(HEAD_BYTES, rest_bytes)
+"""Readers with two pairs of endpoints take and give the head of a frame on the first."""
+
+
+def wire_of(device_id: str, port: SdtPort) -> Transport:
+    """The transport of a reader's port."""
+    match port:
+        case UsbPort():
+            return UsbTransport(device_id, port, parts=IN_TWO_PARTS)
+        case HidrawPort():
+            return HidrawTransport(device_id, port)
+        case SerialPort():
+            return SerialTransport(device_id, port)
+
 
 _UNREADABLE: Mapping[int, tuple[Reason, str]] = MappingProxyType(
     {
@@ -130,14 +160,14 @@ class SdtReader(Driver):
         config: SdtConfig,
         clock: Clock,
         *,
-        open_transport: OpenTransport = SerialTransport,
+        open_transport: OpenTransport = wire_of,
         profile: Profile = SYNJONES,
     ) -> None:
         super().__init__(config.id, port="id_card_reader", key="sdt", clock=clock)
         self._config = config
         self._profile = profile
         self._open_transport = open_transport
-        self._baud = config.transport.baud
+        self._port = config.transport
         self._wire = open_transport(config.id, config.transport)
         self._turn_lock = asyncio.Lock()
         self._identified = False
@@ -181,8 +211,7 @@ class SdtReader(Driver):
             "cards_unreadable",
         )
         return {
-            "path": self._config.transport.path,
-            "baud": self._baud,
+            "wire": str(self._port),
             "sam_id": self._report.serial,
             "photo": "kept encoded, no decoder installed",
             **{name: self._counts[name] for name in counted},
@@ -302,16 +331,16 @@ class SdtReader(Driver):
         if self._wire.is_open:
             return
         self._counts["connects"] += 1
-        if not self._config.find_baud:
+        if not (self._config.find_baud and isinstance(self._port, SerialPort)):
             await self._open(deadline)
             return
-        for baud in dict.fromkeys((self._baud, *BAUD_RATES)):
-            port = self._config.transport.model_copy(update={"baud": baud})
+        for baud in dict.fromkeys((self._port.baud, *BAUD_RATES)):
+            port = self._port.model_copy(update={"baud": baud})
             self._wire = self._open_transport(self._config.id, port)
             await self._open(deadline)
             try:
                 if await self._exchange(SAM_STATUS, deadline) is not None:
-                    self._baud = baud
+                    self._port = port
                     return
             except DeviceTimeout:
                 pass
@@ -350,7 +379,7 @@ SPEC = DriverSpec(
     open=SdtReader,
     simulator="drivers.sim.sdt",
     family="resident ID card readers that speak SDT",
-    transports=("serial",),
+    transports=("hidraw", "serial", "usb"),
     quality="silver",
     rules={
         "contract": "done",

@@ -136,6 +136,11 @@ APPENDED = Command(
 """The appended address; its answer also tells a card that was read and still lies there."""
 
 
+def rest_bytes(head: bytes) -> int:
+    """How many bytes follow the head of a frame; 0 for what is no head."""
+    return int.from_bytes(head[-2:], "big") if head.startswith(PREAMBLE) else 0
+
+
 def check_byte(body: bytes) -> int:
     """XOR of the bytes from the length on."""
     return reduce(xor, body, 0)

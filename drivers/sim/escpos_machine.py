@@ -25,7 +25,7 @@ from drivers.sim.escpos_paper import BLADE_DOTS, Glyph, Paper
 
 Dialect = Literal["generic", "epson", "basic"]
 """`generic` heeds every way to clear the buffer; `epson` heeds DLE ENQ 2 in an error only, as its
-reference says; `basic` knows neither GS ( H nor DLE DC4."""
+reference says; `basic` knows neither GS ( H nor DLE DC4, and tells no names."""
 
 LINE_DOTS = 30
 NEAR_END_LINES = 200
@@ -470,7 +470,8 @@ class Machine:
     def _identify(self, question: int) -> None:
         names = {65: _FIRMWARE, 66: _MAKER, 67: _MODEL, 68: _SERIAL, 69: b"CHINESE GB18030"}
         if question in names:
-            self.answer(b"\x5f" + names[question] + b"\x00")
+            if self.dialect != "basic":
+                self.answer(b"\x5f" + names[question] + b"\x00")
         elif question in (1, 49):
             self.answer(b"\x20")
         elif question in (2, 50):

@@ -10,6 +10,7 @@ The bed needs PyGObject, which Debian has for its own Python: a twin begins its 
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import sys
@@ -24,6 +25,7 @@ DEBIANS_PYTHON = "/usr/bin/python3"
 VARIABLE = "UMOCKDEV_DIR"
 PRELOAD = "libumockdev-preload.so.0"
 STOP_LIMIT_S = 2.0
+PAGE_BYTES = 4096
 
 
 def under_debians_python(module: str) -> None:
@@ -63,12 +65,18 @@ class Memory:
         found = self.data.resolve(offset, length)
         return None if found is None else Memory(found)
 
+    def point(self, offset: int, other: Memory) -> None:
+        """Let the pointer at `offset` point to another piece, whose news come along."""
+        self.data.set_ptr(offset, other.data)
+
 
 class Call:
     """One ioctl under way. It blocks the program until it is completed, now or later."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self.caller = hash(client)
+        """Which opening of the node asks."""
         self.request: int = client.get_request()
 
     @property
@@ -82,6 +90,33 @@ class Call:
 
     def complete(self, result: int = 0, errno: int = 0) -> None:
         self._client.complete(result, errno)
+
+
+class Gate:
+    """A node that is writable while it stands open, for programs that wait for that.
+
+    It is a pipe of one page: full it is shut, empty it stands open. Nobody reads it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PAGE_BYTES)
+        self._is_open = True
+        self.shut()
+
+    def shut(self) -> None:
+        if self._is_open:
+            os.write(self._pipe, bytes(PAGE_BYTES))
+            self._is_open = False
+
+    def open(self) -> None:
+        if not self._is_open:
+            os.read(self._pipe, PAGE_BYTES)
+            self._is_open = True
+
+    def close(self) -> None:
+        os.close(self._pipe)
 
 
 class Testbed:
@@ -104,6 +139,7 @@ class Testbed:
         self._loop = GLib.MainLoop()
         self._thread = threading.Thread(target=self._loop.run, name="umockdev", daemon=True)
         self._streams: dict[str, int] = {}
+        self._answered: set[str] = set()
         self.root = Path(self._bed.get_root_dir())
         """What UMOCKDEV_DIR is for programs that shall see the bed."""
 
@@ -119,11 +155,19 @@ class Testbed:
             self._loop.quit()
             self._thread.join(STOP_LIMIT_S)
 
-    def add(self, description: str) -> None:
-        """Plug in what a text in umockdev's record format describes; programs hear of it."""
+    def add(self, description: str, *, make_nodes: Callable[[], None] | None = None) -> None:
+        """Plug in what a text in umockdev's record format describes; programs hear of it.
+
+        `make_nodes` makes the nodes what they shall be, before anybody hears of them. Without it
+        they are empty files at first.
+        """
+        if make_nodes is not None:
+            for node in _nodes(description):
+                (self.root / node.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
+            make_nodes()
+            lines = description.splitlines(keepends=True)
+            description = "".join(line for line in lines if not line.startswith("N: "))
         self._bed.add_from_string(description)
-        for syspath in _syspaths(description):
-            self._bed.uevent(syspath, "add")
 
     def remove(self, description: str) -> None:
         """Pull it out again; programs hear of it. Its nodes are gone."""
@@ -154,16 +198,38 @@ class Testbed:
         if (master := self._streams.pop(node, None)) is not None:
             os.close(master)
 
-    def answer(self, node: str, answer: Callable[[Call], bool]) -> None:
-        """Have the ioctls on a node answered by a function; it gives False for those it lacks."""
+    def gate(self, node: str) -> Gate:
+        """Make a device's node one that can be waited for until it is writable."""
+        path = self.root / node.removeprefix("/")
+        path.unlink(missing_ok=True)
+        return Gate(path)
+
+    def answer(
+        self,
+        node: str,
+        answer: Callable[[Call], bool],
+        *,
+        closed: Callable[[int], None] = lambda _caller: None,
+    ) -> None:
+        """Have the ioctls on a node answered by a function; it gives False for those it lacks.
+
+        `closed` hears which opening of the node is no more.
+        """
 
         class Handler(self._umockdev.IoctlBase):  # type: ignore[misc,name-defined]
             def do_handle_ioctl(self, client: Any) -> bool:
                 return answer(Call(client))
 
+            def do_client_vanished(self, client: Any) -> None:
+                closed(hash(client))
+
+        if node in self._answered:
+            self._bed.detach_ioctl(node)
+        self._answered.add(node)
         self._bed.attach_ioctl(node, Handler())
 
     def answer_no_more(self, node: str) -> None:
+        self._answered.discard(node)
         self._bed.detach_ioctl(node)
 
 

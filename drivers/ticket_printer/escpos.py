@@ -29,11 +29,13 @@ from drivers.ticket_printer.escpos_status import (
     ProcessId,
     RealTimeStatus,
     of_auto_status,
+    of_port_status,
     of_real_time,
 )
 from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.tcp import TcpPort, TcpTransport
 from drivers.transport.transport import Transport
+from drivers.transport.usb import GET_PORT_STATUS, PRINTER_CLASS, UsbPort, UsbTransport
 from hallkit.errors import (
     DeviceBusy,
     DeviceError,
@@ -68,7 +70,7 @@ class EscPosConfig(PeripheralConfig):
     """`[[peripherals]]` entry of a ticket printer."""
 
     driver: Literal["escpos"]
-    transport: Annotated[TcpPort | SerialPort, Field(discriminator="kind")]
+    transport: Annotated[TcpPort | SerialPort | UsbPort, Field(discriminator="kind")]
     profile: str = "escpos_generic"
 
     @field_validator("profile")
@@ -232,7 +234,10 @@ class EscPosPrinter(Driver):
             while True:
                 await self._next_frame(deadline)
         reason = self._report.reason
-        return Reason.SILENT if reason in (None, Reason.PAPER_LOW) else reason
+        if reason not in (None, Reason.PAPER_LOW):
+            return reason
+        condition = await self._port_condition()
+        return (condition and condition.reason) or Reason.SILENT
 
     async def _why_stalled(self, fault: DeviceTimeout) -> Reason:
         """Why the confirmation never came, asked in real time."""
@@ -287,10 +292,30 @@ class EscPosPrinter(Driver):
         self._noise = 0
         deadline = self._clock.mono_s() + self._profile.status_timeout_s
         answers: list[int] = []
-        for question in range(1, 5):
-            await self._write(DLE + EOT + bytes([question]))
-            answers.append(await self._next_status(deadline))
+        try:
+            for question in range(1, 5):
+                await self._write(DLE + EOT + bytes([question]))
+                answers.append(await self._next_status(deadline))
+        except DeviceTimeout:
+            condition = await self._port_condition()
+            if condition is None:
+                raise
+            return self._take(condition)
         return self._take(of_real_time(*answers))
+
+    async def _port_condition(self) -> Condition | None:
+        """Why a printer on USB is silent, if it says so there.
+
+        One that is full takes no data, and questions do not pass either; this one does.
+        """
+        if not isinstance(self._wire, UsbTransport):
+            return None
+        timeout_s = self._profile.status_timeout_s
+        try:
+            told = await self._wire.ask(GET_PORT_STATUS, 1, timeout_s=timeout_s)
+        except DeviceTimeout:
+            return None
+        return of_port_status(told[0]) if told else None
 
     async def _next_status(self, deadline: float) -> int:
         try:
@@ -315,6 +340,8 @@ class EscPosPrinter(Driver):
                     texts.append(frame.text)
         except DeviceTimeout:
             pass
+        if not texts and isinstance(self._wire, UsbTransport):
+            texts = [self._wire.device_name]
         if not texts:
             return self._report
         model, serial = [*texts, ""][:2]
@@ -379,6 +406,8 @@ def _wire(config: EscPosConfig) -> Transport:
             return TcpTransport(config.id, port)
         case SerialPort() as port:
             return SerialTransport(config.id, port)
+        case UsbPort() as port:
+            return UsbTransport(config.id, port, interface_class=PRINTER_CLASS)
 
 
 SPEC = DriverSpec(
@@ -388,7 +417,7 @@ SPEC = DriverSpec(
     open=EscPosPrinter,
     simulator="drivers.sim.escpos",
     family="ticket printers that speak ESC/POS",
-    transports=("serial", "tcp"),
+    transports=("serial", "tcp", "usb"),
     quality="silver",
     rules={
         "contract": "done",

@@ -204,6 +204,15 @@ def of_real_time(printer: int, cause: int, error: int, roll: int) -> Condition:
     )
 
 
+def of_port_status(value: int) -> Condition | None:
+    """The condition from GET_PORT_STATUS of a USB printer; None where it tells of nothing wrong.
+
+    Bit 5: no paper; bit 4: selected; bit 3: no error (USB class definition for printers, 4.2.2).
+    """
+    condition = Condition(paper_out=bool(value & 0x20), offline=value & 0x18 != 0x18)
+    return condition if condition.reason else None
+
+
 def of_auto_status(frame: AutoStatus) -> Condition:
     """The condition from an ASB frame."""
     printer, error, roll, _ = frame.value

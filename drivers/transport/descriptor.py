@@ -1,4 +1,4 @@
-"""What transports over a file descriptor share: serial ports, input devices.
+"""What transports over a file descriptor share: serial ports, HID devices, input devices.
 
 Opening and closing may block in the kernel, so they run on one thread that belongs to the
 transport. Reading and writing never block: the event loop says when the port is ready, so a
@@ -189,6 +189,37 @@ class DescriptorTransport(ABC, Generic[Opened]):
     def _close_late(self, opening: Future[Opened]) -> None:
         if not opening.cancelled() and opening.exception() is None:
             self._close_port(opening.result())
+
+
+class StreamTransport(DescriptorTransport[Opened]):
+    """One port that takes bytes, too."""
+
+    async def write(self, data: bytes, *, timeout_s: float) -> None:
+        """Hand all bytes to the wire."""
+        left = memoryview(data)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while left:
+                    left = left[await self._write_some(left) :]
+        except TimeoutError as exc:
+            raise DeviceTimeout(
+                self._device_id, Reason.SILENT, "the port takes no more bytes"
+            ) from exc
+
+    async def drain_input(self) -> int:
+        """Throw away what was received and not read; the number of bytes."""
+        return sum(map(len, await self._received_so_far()))
+
+    async def _write_some(self, data: memoryview) -> int:
+        while True:
+            descriptor = self._descriptor()
+            try:
+                return os.write(descriptor, data)
+            except BlockingIOError:
+                loop = asyncio.get_running_loop()
+                await self._ready(descriptor, loop.add_writer, loop.remove_writer)
+            except OSError as exc:
+                raise await self._lost(exc) from exc
 
 
 def _hung_up(descriptor: int) -> bool:

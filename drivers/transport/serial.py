@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import termios
 from contextlib import suppress
 from typing import Literal
@@ -11,8 +9,7 @@ from typing import Literal
 import serial
 from pydantic import BaseModel, ConfigDict, Field
 
-from drivers.transport.descriptor import DescriptorTransport
-from hallkit.errors import DeviceTimeout, Reason
+from drivers.transport.descriptor import StreamTransport
 
 
 class SerialPort(BaseModel):
@@ -33,39 +30,12 @@ class SerialPort(BaseModel):
         return f"serial:{self.path}@{self.baud}{frame}"
 
 
-class SerialTransport(DescriptorTransport[serial.Serial]):
+class SerialTransport(StreamTransport[serial.Serial]):
     """One serial port, held exclusively while open."""
 
     def __init__(self, device_id: str, port: SerialPort) -> None:
         super().__init__(device_id, "serial")
         self._config = port
-
-    async def write(self, data: bytes, *, timeout_s: float) -> None:
-        """Hand all bytes to the wire."""
-        left = memoryview(data)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while left:
-                    left = left[await self._write_some(left) :]
-        except TimeoutError as exc:
-            raise DeviceTimeout(
-                self._device_id, Reason.SILENT, "the port takes no more bytes"
-            ) from exc
-
-    async def drain_input(self) -> int:
-        """Throw away what was received and not read; the number of bytes."""
-        return sum(map(len, await self._received_so_far()))
-
-    async def _write_some(self, data: memoryview) -> int:
-        while True:
-            descriptor = self._descriptor()
-            try:
-                return os.write(descriptor, data)
-            except BlockingIOError:
-                loop = asyncio.get_running_loop()
-                await self._ready(descriptor, loop.add_writer, loop.remove_writer)
-            except OSError as exc:
-                raise await self._lost(exc) from exc
 
     def _open_port(self) -> serial.Serial:
         config = self._config

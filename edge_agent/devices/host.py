@@ -22,6 +22,7 @@ from drivers.registry import (
     discover,
     parse_peripherals,
 )
+from drivers.transport import hotplug
 from edge_agent.devices.pulse import Pulse
 from hallkit.errors import ConfigError, Reason
 from hallkit.model.device import DeviceReport, DeviceStatus
@@ -174,6 +175,8 @@ class PeripheralHost:
         self._abandoned: set[asyncio.Task[Any]] = set()
         """Calls that did not even end when they were cancelled."""
         self._log = get_logger()
+        self._news = asyncio.Event()
+        """Set when something was plugged in or out; then there is a new one."""
 
     async def __aenter__(self) -> Self:
         for slot in self._slots.values():
@@ -213,8 +216,34 @@ class PeripheralHost:
 
     async def _watch(self, slot: _Slot) -> None:
         while True:
+            news = self._news
             await self.probe(slot.config.id)
+            await self._pause(slot, news)
+
+    async def _pause(self, slot: _Slot, news: asyncio.Event) -> None:
+        """Until the next probe is due, or something was plugged in or out since `news`."""
+        if slot.pause_s > PROBE_INTERVAL_S:
+            # What comes and goes is left alone, however often it is plugged in.
             await self._clock.sleep(slot.pause_s)
+            return
+        waits = {
+            asyncio.create_task(self._clock.sleep(slot.pause_s), name="pause"),
+            asyncio.create_task(news.wait(), name="news"),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def look_again(self) -> None:
+        """Probe every peripheral now."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def follow_plugs(self) -> None:
+        """Look again at once when something is plugged in or out, until cancelled."""
+        await hotplug.follow(lambda _plug: self.look_again())
 
     async def probe(self, name: str) -> DeviceReport:
         """Ask one peripheral how it is and tell the listeners if that is news."""

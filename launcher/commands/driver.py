@@ -1,5 +1,6 @@
 """Drivers: `driver list`, `driver check` a device, `driver sim` its twin.
 
+`find` says what is plugged in here and how a machine's file names it; it opens nothing.
 `check FILE` opens each peripheral of a machine's file, asks it how it is, and says so.
 `check KEY --device URL` runs the suite of the driver's port on one device, with somebody at it
 (`--attended`) or without, and writes the report that a vendor can send; `--device sim` runs it on
@@ -13,9 +14,11 @@ import asyncio
 import json
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from drivers.plugged import plugged_in
 from drivers.registry import DriverSpec, PeripheralConfig, discover, parse_peripherals
 from hallkit.errors import ConfigError
 from hallkit.lexicon.words import words
@@ -25,12 +28,12 @@ from hallkit.runtime.config import Stack, read
 from launcher.conformance import SIMULATOR, check
 from launcher.device_url import entry_of
 
-HELP = "list drivers, check peripherals and a vendor's device, start a simulator"
+HELP = "list drivers, find and check devices, start a simulator"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("what", choices=("list", "check", "sim"))
+    parser.add_argument("what", choices=("list", "find", "check", "sim"))
     parser.add_argument(
         "rest",
         nargs=argparse.REMAINDER,
@@ -62,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
             for spec in specs.values():
                 _list(spec, as_json=as_json)
             return 0
+        case "find", []:
+            _find(specs, as_json=as_json)
+            return 0
         case "check", [file]:
             return _check(Path(file), specs, as_json=as_json)
         case "check", [key, *options] if key in specs:
@@ -72,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
     known = ", ".join(specs)
     print(
-        f"hall driver: list · check FILE · check KEY --device URL · sim KEY (of {known})",
+        f"hall driver: list · find · check FILE · check KEY --device URL · sim KEY (of {known})",
         file=sys.stderr,
     )
     return 2
@@ -92,7 +98,7 @@ def _list(spec: DriverSpec, *, as_json: bool) -> None:
         print(json.dumps(fields, ensure_ascii=False))
     else:
         wires = ", ".join(spec.transports)
-        print(f"{spec.key:15} {spec.port:15} {wires:8} {spec.quality:7} {spec.family}")
+        print(f"{spec.key:15} {spec.port:15} {wires:19} {spec.quality:7} {spec.family}")
         for rule, why in spec.unproven.items():
             print(f"    {rule}: {why}")
 
@@ -130,6 +136,32 @@ def _peripherals(
         return parse_peripherals(stack.values.get("peripherals", []), specs, file="")
     except ConfigError as fault:
         raise ConfigError([stack.located(one) for one in fault.problems]) from None
+
+
+def _find(specs: Mapping[str, DriverSpec], *, as_json: bool) -> None:
+    taken: Counter[str] = Counter()
+    for one in plugged_in(specs):
+        entry = ""
+        if one.drivers:
+            port = specs[one.drivers[0]].port
+            taken[port] += 1
+            number = f"-{taken[port]}" if taken[port] > 1 else ""
+            entry = one.entry(port.replace("_", "-") + number, one.drivers[0])
+        if as_json:
+            fields = {
+                "kind": one.kind,
+                "where": one.where,
+                "name": one.name,
+                "drivers": list(one.drivers),
+                "transport": dict(one.transport),
+                "entry": entry,
+            }
+            print(json.dumps(fields, ensure_ascii=False))
+        else:
+            print(f"# {one.kind} {one.where} {one.name}".rstrip())
+            if len(one.drivers) == 1:
+                print(f"# {specs[one.drivers[0]].family}")
+            print(entry or "# no driver of ours\n")
 
 
 def _check(file: Path, specs: Mapping[str, DriverSpec], *, as_json: bool) -> int:

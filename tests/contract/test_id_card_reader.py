@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from drivers.id_card_reader.sdt import SYNJONES, SdtConfig, SdtReader
+from drivers.id_card_reader.sdt import SYNJONES, SdtConfig, SdtPort, SdtReader
 from drivers.sim.control import order
-from drivers.sim.process import simulator
+from drivers.transport.hidraw import HidrawPort
 from drivers.transport.serial import SerialPort
+from drivers.transport.usb import UsbPort
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, NeedsAttention, Reason
 from hallkit.model.device import DeviceStatus, ErrorAction, Media
 from hallkit.model.identity import id_number_is_valid
@@ -21,6 +23,7 @@ from hallkit.ports.id_card_reader import CardRead, CardUnreadable, IdCardReader,
 from hallkit.runtime.clock import SystemClock
 from tests.contract.kit import device
 from tests.fakes.id_card_reader import FakeIdCardReader
+from tests.twins import UsbBus
 
 PERSONAL = ("张三", "11010519491231002X", "19491231", "1949, 12, 31", "方亭")
 
@@ -101,7 +104,14 @@ class SdtBench(Bench):
         await order(self.control, "plug")
 
 
-@pytest.fixture(params=["sdt", "fake", "device"])
+PORTS: dict[str, SdtPort] = {
+    "sdt-usb2": UsbPort(kind="usb", vendor="0400", product="c35a"),
+    "sdt-usb4": UsbPort(kind="usb", vendor="0400", product="c35a"),
+    "sdt-hid": HidrawPort(kind="hidraw", vendor="2b8b", product="2721"),
+}
+
+
+@pytest.fixture(params=["sdt", "sdt-usb2", "sdt-usb4", "sdt-hid", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "device":
         async with device(request, Bench, "reader") as one:
@@ -110,17 +120,21 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "fake":
         yield FakeBench()
         return
-    link, control = tmp_path / "reader", tmp_path / "control"
-    # A busy build machine may be slower than a reader.
-    profile = replace(SYNJONES, sam_s=1.0, find_s=1.0)
-    config = SdtConfig(
-        id="id-card-reader", driver="sdt", transport=SerialPort(kind="serial", path=str(link))
-    )
-    async with (
-        simulator("drivers.sim.sdt", "--link", link, "--control", control),
-        SdtReader(config, SystemClock(), profile=profile) as reader,
-    ):
-        yield SdtBench(reader, control)
+    sdt_twin: Path = request.getfixturevalue("sdt_twin")
+    link, control = sdt_twin / "link", sdt_twin / "machine"
+    async with AsyncExitStack() as stack:
+        if request.param == "sdt":
+            port: SdtPort = SerialPort(kind="serial", path=str(link))
+        else:
+            bus: UsbBus = request.getfixturevalue("usb_bus")
+            port = PORTS[request.param]
+            before = bus.before(request.param, link, control, tmp_path / "control")
+            control = await stack.enter_async_context(before)
+        config = SdtConfig(id="id-card-reader", driver="sdt", transport=port)
+        # A busy build machine may be slower than a reader.
+        profile = replace(SYNJONES, open_s=3.0, sam_s=1.0, find_s=1.0)
+        reader = SdtReader(config, SystemClock(), profile=profile)
+        yield SdtBench(await stack.enter_async_context(reader), control)
 
 
 async def test_a_new_reader_is_starting_until_it_is_asked(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from drivers.sim.process import simulator
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.transport.serial import SerialPort
 from drivers.transport.tcp import TcpPort
+from drivers.transport.usb import UsbPort
 from hallkit.errors import Reason
 from hallkit.model.device import DeviceStatus, Paper
 from hallkit.model.printing import PrintOutcome, PrintResult, Slip, TextLine
@@ -21,6 +23,7 @@ from hallkit.ports.ticket_printer import TicketPrinter
 from hallkit.runtime.clock import SystemClock
 from tests.contract.kit import device
 from tests.fakes.ticket_printer import FakeTicketPrinter
+from tests.twins import UsbBus
 
 SLIP = Slip(
     lines=tuple(TextLine(text=f"第 {number} 行") for number in range(12)), reprint_mark="补打"
@@ -112,7 +115,7 @@ class EscPosBench(Bench):
         return ["补打" in text for text in texts if "第 11 行" in text]
 
 
-@pytest.fixture(params=["escpos", "escpos-serial", "fake", "device"])
+@pytest.fixture(params=["escpos", "escpos-serial", "escpos-usb", "fake", "device"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "device":
         async with device(request, Bench, "printer", asked={"slips": marks}) as one:
@@ -121,20 +124,28 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "fake":
         yield FakeBench()
         return
-    control, receipts = tmp_path / "control", tmp_path / "receipts"
-    link = tmp_path / "port"
-    wire = ("--link", link) if request.param == "escpos-serial" else ("--port", "0")
-    async with simulator("drivers.sim.escpos", "--receipts", receipts, "--control", control, *wire):
-        port = (await order(control, "state"))["state"]["port"]
-        config = EscPosConfig(
-            id="ticket-printer",
-            driver="escpos",
-            transport=TcpPort(host="127.0.0.1", port=port)
-            if request.param == "escpos"
-            else SerialPort(kind="serial", path=str(link)),
-        )
-        async with EscPosPrinter(config, SystemClock()) as printer:
-            yield EscPosBench(printer, control, receipts)
+    receipts, control, link = (tmp_path / name for name in ("receipts", "control", "port"))
+    twin = "drivers.sim.escpos"
+    transport: TcpPort | SerialPort | UsbPort
+    async with AsyncExitStack() as stack:
+        if request.param == "escpos-usb":
+            bus: UsbBus = request.getfixturevalue("usb_bus")
+            before = bus.device(request.param, tmp_path, twin, "--receipts", receipts)
+            control = await stack.enter_async_context(before)
+            transport = UsbPort(kind="usb", vendor="04b8", product="0202")
+        else:
+            wire = ("--link", link) if request.param == "escpos-serial" else ("--port", "0")
+            places = ("--receipts", receipts, "--control", control)
+            await stack.enter_async_context(simulator(twin, *places, *wire))
+            port = (await order(control, "state"))["state"]["port"]
+            transport = (
+                TcpPort(host="127.0.0.1", port=port)
+                if request.param == "escpos"
+                else SerialPort(kind="serial", path=str(link))
+            )
+        config = EscPosConfig(id="ticket-printer", driver="escpos", transport=transport)
+        printer = await stack.enter_async_context(EscPosPrinter(config, SystemClock()))
+        yield EscPosBench(printer, control, receipts)
 
 
 async def test_a_new_printer_is_starting_until_it_is_asked(bench: Bench) -> None:

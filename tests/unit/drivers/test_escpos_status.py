@@ -21,6 +21,7 @@ from drivers.ticket_printer.escpos_status import (
     ProcessId,
     RealTimeStatus,
     of_auto_status,
+    of_port_status,
     of_real_time,
 )
 from hallkit.errors import Reason
@@ -154,3 +155,19 @@ def test_low_paper_keeps_the_printer_on_line() -> None:
     assert condition.reason is not None
     assert not condition.stops
     assert status_of(condition.reason)[0] is DeviceStatus.ONLINE
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (0x18, None),
+        (0x38, Reason.PAPER_OUT),
+        (0x20, Reason.PAPER_OUT),
+        (0x10, Reason.OFFLINE),
+        (0x08, Reason.OFFLINE),
+        (0x00, Reason.OFFLINE),
+    ],
+)
+def test_what_a_usb_printer_says_beside_its_data(value: int, reason: Reason | None) -> None:
+    condition = of_port_status(value)
+    assert (condition.reason if condition else None) == reason

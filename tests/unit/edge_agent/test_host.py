@@ -273,6 +273,45 @@ async def test_every_peripheral_is_probed_by_itself() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_is_plugged_in_is_not_waited_for() -> None:
+    clock = FakeClock()
+    host, [stub, other] = host_of("printer", "reader", clock=clock)
+    heard: asyncio.Queue[DeviceReport] = asyncio.Queue()
+    host.listen(heard.put_nowait)
+    async with host:
+        running = asyncio.create_task(host.run())
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                await heard.get()
+            # The clock stands still: only the news wake them, every time and each of them.
+            for reason in (Reason.PORT_GONE, None, Reason.SILENT):
+                stub.reason = other.reason = reason
+                host.look_again()
+                assert [(await heard.get()).reason for _ in range(2)] == [reason, reason]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_is_plugged_in_during_a_probe_is_looked_at_after_it() -> None:
+    host, [stub] = host_of("printer")
+    heard: asyncio.Queue[DeviceReport] = asyncio.Queue()
+
+    def plug(report: DeviceReport) -> None:
+        if report.works:
+            stub.reason = Reason.PORT_GONE
+            host.look_again()
+        heard.put_nowait(report)
+
+    host.listen(plug)
+    async with host:
+        running = asyncio.create_task(host.run())
+        async with asyncio.timeout(5):
+            assert (await heard.get()).works
+            assert (await heard.get()).reason is Reason.PORT_GONE
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_leaving_closes_every_driver() -> None:
     host, [stub, other] = host_of("printer", "reader")
     async with host:
