@@ -13,7 +13,7 @@ import pyudev
 
 from drivers.registry import DriverSpec
 
-BY_ID = ("/dev/serial/by-id/", "/dev/v4l/by-id/")
+BY_ID = ("/dev/input/by-id/", "/dev/serial/by-id/", "/dev/v4l/by-id/")
 """Links whose names outlive a plug."""
 
 
@@ -22,7 +22,7 @@ class Plugged:
     """One device or port."""
 
     kind: str
-    """`usb`, `hidraw`, `serial`, `video`."""
+    """`usb`, `hidraw`, `serial`, `video`, `input`."""
     where: str
     """Its node or its place on the bus."""
     name: str
@@ -46,7 +46,12 @@ class Plugged:
 def plugged_in(specs: Mapping[str, DriverSpec]) -> list[Plugged]:
     """Everything, USB first. Opens no device."""
     context = pyudev.Context()
-    return [*_usb(context), *_serial(context, specs), *_video(context)]
+    return [
+        *_usb(context),
+        *_serial(context, specs),
+        *_video(context, specs),
+        *_input(context, specs),
+    ]
 
 
 def usb_table() -> dict[str, list[dict[str, str]]]:
@@ -94,7 +99,7 @@ def _entry_of(device: Any, table: Mapping[str, list[dict[str, str]]]) -> dict[st
 
 
 def _serial(context: pyudev.Context, specs: Mapping[str, DriverSpec]) -> Iterator[Plugged]:
-    speakers = tuple(key for key, spec in sorted(specs.items()) if "serial" in spec.transports)
+    speakers = _speakers(specs, "serial")
     for device in sorted(context.list_devices(subsystem="tty"), key=lambda one: one.sys_name):
         path = _lasting(device)
         if path is not None and (path.startswith(BY_ID) or _is_built_in(device)):
@@ -107,12 +112,26 @@ def _is_built_in(device: Any) -> bool:
     return device.sys_name.startswith("ttyS") and _text(device, "type") not in {"", "0"}
 
 
-def _video(context: pyudev.Context) -> Iterator[Plugged]:
+def _video(context: pyudev.Context, specs: Mapping[str, DriverSpec]) -> Iterator[Plugged]:
     for device in context.list_devices(subsystem="video4linux"):
         path = _lasting(device)
         # The second node of a camera carries no pictures.
         if path is not None and _text(device, "index") in {"", "0"}:
-            yield Plugged("video", path, _text(device, "name"), ())
+            transport = {"kind": "v4l2", "path": path}
+            yield Plugged("video", path, _text(device, "name"), _speakers(specs, "v4l2"), transport)
+
+
+def _input(context: pyudev.Context, specs: Mapping[str, DriverSpec]) -> Iterator[Plugged]:
+    """Keyboards on USB, what types among them: a scanner and a key panel look like one."""
+    for device in context.list_devices(subsystem="input", ID_INPUT_KEY="1"):
+        path = _lasting(device)
+        if path is not None and path.startswith(BY_ID):
+            transport = {"kind": "evdev", "path": path}
+            yield Plugged("input", path, _name(device), _speakers(specs, "evdev"), transport)
+
+
+def _speakers(specs: Mapping[str, DriverSpec], transport: str) -> tuple[str, ...]:
+    return tuple(key for key, spec in sorted(specs.items()) if transport in spec.transports)
 
 
 def _lasting(device: Any) -> str | None:

@@ -62,6 +62,23 @@ A: index=1\\n
 """
 
 
+TYPES = """\
+P: /devices/pci0000:00/usb1/1-9/1-9:1.0/input/input7/event7
+N: input/event7
+E: SUBSYSTEM=input
+E: DEVNAME=/dev/input/event7
+E: DEVLINKS=/dev/input/by-path/pci-9-kbd /dev/input/by-id/usb-Maker_Scanner-event-kbd
+E: ID_INPUT_KEY=1
+"""
+POWER_BUTTON = """\
+P: /devices/LNXSYSTM:00/input/input8/event8
+N: input/event8
+E: SUBSYSTEM=input
+E: DEVNAME=/dev/input/event8
+E: ID_INPUT_KEY=1
+"""
+
+
 def found(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     capsys.readouterr()
     assert main(["driver", "find", "--json"]) == 0
@@ -117,10 +134,10 @@ async def test_what_is_printed_is_a_file_that_is_understood(
     assert entries[3]["driver"] in {key for key, one in specs.items() if "serial" in one.transports}
 
 
-async def test_ports_and_cameras_by_names_that_last(
+async def test_ports_cameras_and_what_types_by_names_that_last(
     usb_bus: UsbBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts = (ADAPTER, BUILT_IN, NO_PORT, CONSOLE, CAMERA, NO_PICTURES)
+    texts = (ADAPTER, BUILT_IN, NO_PORT, CONSOLE, CAMERA, NO_PICTURES, TYPES, POWER_BUTTON)
     for text in texts:
         await order(usb_bus.control, "show", text=text)
     try:
@@ -132,6 +149,11 @@ async def test_ports_and_cameras_by_names_that_last(
         ("serial", "/dev/ttyS0"),
         ("serial", "/dev/serial/by-id/usb-Maker_Adapter_0001-if00-port0"),
         ("video", "/dev/v4l/by-id/usb-Maker_Camera-video-index0"),
+        ("input", "/dev/input/by-id/usb-Maker_Scanner-event-kbd"),
     ]
     assert {"sdt", "escpos"} <= set(told[0]["drivers"])
-    assert (told[2]["name"], told[2]["drivers"], told[2]["entry"]) == ("Document camera", [], "")
+    assert (told[2]["name"], told[2]["drivers"]) == ("Document camera", ["opencv"])
+    assert set(told[3]["drivers"]) == {"evdev_keys", "wedge_scanner"}
+    specs = discover()
+    for one in told[2:]:
+        assert parse_peripherals(tomllib.loads(one["entry"])["peripherals"], specs, file="found")
