@@ -1,0 +1,63 @@
+"""The document camera: a camera's pictures become pages, or a word about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from drivers.documents import quality
+from drivers.documents.page_finding import Picture, Quad, find_page
+from drivers.documents.rectify import straightened
+from hallkit.ports.document_camera import (
+    CaptureOutcome,
+    Frame,
+    FrameSource,
+    NotCaptured,
+    Page,
+    PageCaptured,
+    Sheet,
+    Trouble,
+)
+
+
+class SheetCamera:
+    """A `DocumentCamera` over any camera. Keeps no picture when `capture` is over."""
+
+    def __init__(self, camera: FrameSource) -> None:
+        self._camera = camera
+
+    async def capture(self, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
+        """Two pictures, one after the other: a sheet that moves is asked to be left alone."""
+        before = await self._camera.latest_frame()
+        now = await self._camera.latest_frame()
+        return await asyncio.to_thread(_captured, before, now, sheet)
+
+
+def picture_of(frame: Frame | Page) -> Picture:
+    """A frame's bytes as rows of points; nothing is copied."""
+    return np.frombuffer(frame.bgr, np.uint8).reshape(frame.height, frame.width, 3)
+
+
+def _captured(before: Frame, now: Frame, sheet: Sheet) -> CaptureOutcome:
+    picture = picture_of(now)
+    if quality.moved(picture_of(before), picture):
+        return NotCaptured(Trouble.MOVING)
+    return page_of(picture, sheet)
+
+
+def page_of(picture: Picture, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
+    """The page in one picture."""
+    found = find_page(picture)
+    if not isinstance(found, Quad):
+        # In the dark nothing is found, and light is what helps.
+        return NotCaptured(Trouble.TOO_DARK if quality.is_dark(picture) else found)
+    made = straightened(picture, found, sheet)
+    if isinstance(made, Trouble):
+        return NotCaptured(made)
+    page, known, dpi = made
+    wrong = quality.trouble_of(page)
+    if wrong is not None:
+        return NotCaptured(wrong)
+    height, width = page.shape[:2]
+    return PageCaptured(Page(width, height, page.tobytes(), dpi, known))
