@@ -101,10 +101,10 @@ def _best(lab: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Floats, float, bo
     areas = _areas(quads) / (width * height)
     real = np.where(cuts, np.inf, shares)
     mean = np.where(cuts, 0, shares).sum(axis=1) / np.maximum((~cuts).sum(axis=1), 1)
-    good = (np.min(real, axis=1) >= _LEAST_SIDE) & (mean >= _LEAST_ALL) & (areas >= _LEAST_AREA)
-    # A sheet that is cut shows three sides at least in part, and is no small thing.
-    is_cut = cuts.any(axis=1)
-    good &= ~is_cut | ((cuts.sum(axis=1) <= 2) & (areas > 0.03))
+    least = np.asarray(real.min(axis=1))
+    # A sheet that is cut still shows two of its sides.
+    good = (least >= _LEAST_SIDE) & (mean >= _LEAST_ALL) & (cuts.sum(axis=1) <= 2)
+    is_cut = np.asarray(cuts.any(axis=1))
     if not good.any():
         return None
     # The outermost of those that stand out: a frame printed near the edge supports itself less.

@@ -80,8 +80,8 @@ def lay(
     picture = cv2.GaussianBlur(picture, (0, 0), spread)
     if "moving" in faults:
         picture = np.roll(picture, random.randrange(60, 120) * width // WIDTH, axis=1)
-    picture += noise.normal(0, random.uniform(1.0, 3.0), picture.shape).astype(np.float32)
-    bytes_ = np.clip(picture, 0, 255).astype(np.uint8)
+    picture += noise.standard_normal(picture.shape, np.float32) * random.uniform(1.0, 3.0)
+    bytes_: Picture = np.clip(picture, 0, 255).astype(np.uint8)
     _, packed = cv2.imencode(".jpg", bytes_, [cv2.IMWRITE_JPEG_QUALITY, random.randrange(78, 95)])
     taken = cv2.imdecode(packed, cv2.IMREAD_COLOR)
     assert taken is not None  # noqa: S101  # it was written a line before
@@ -182,7 +182,8 @@ def _light(random: Random, width: int, height: int) -> Plane:
     slope = random.uniform(0, 0.12)
     angle = random.uniform(0, 2 * np.pi)
     fall = 1 + slope * (np.cos(angle) * x + np.sin(angle) * y) - 0.06 * (x * x + y * y)
-    return (fall * random.uniform(0.85, 1.0)).astype(np.float32)
+    lit: Plane = (fall * random.uniform(0.85, 1.0)).astype(np.float32)
+    return lit
 
 
 def _shadow(random: Random, corners: Points, width: int, height: int) -> Plane:

@@ -106,7 +106,7 @@ def test_a_card_is_no_sheet_of_a4() -> None:
 
 
 def test_a_page_looks_like_the_sheet() -> None:
-    """Set upright and brought to one size it agrees with what was drawn, turned over it does not."""
+    """Set upright and brought to one size it agrees with the drawn one, turned over it does not."""
     seen = scene("licence", turn=2)
     captured = page_of(seen.picture)
     assert isinstance(captured, PageCaptured)
