@@ -1,6 +1,6 @@
 """Where the sheet lies: four corners, or what is wrong.
 
-1. Lines of the small picture (edges of colour and of lightness, Hough) and the picture's own
+1. Straight pieces of the small picture's edges, in lightness and colour, and the picture's own
    border are the sides that a sheet may have.
 2. Every four of them that make a sheet are judged by the *step of colour across each side*: a
    sheet differs from the desk along all of it, a printed frame has paper on both sides. Fingers and
@@ -29,12 +29,11 @@ _WORK_PX = 640
 _MOST_LINES = 48
 _MOST_ALIKE = 12
 """Of them in one direction: the grain of wood leaves room for the sides across it."""
-_MOST_EDGES = 0.05
-"""Share of the picture that is edges."""
+_LEAST_PIECE_PX, _MOST_PIECES = 25, 300
 _FIRST_SAMPLES, _SAMPLES = 12, 48
 """Places along a side at which the step of colour is measured: in the first look, and then."""
 _NEAR_PX = (5,)
-_FAR_PX = (3, 6, 9, 12, 15)
+_FAR_PX = (2, 4, 6, 8, 10)
 """How far from the side colour is looked at, in the small picture. A first look sorts out most
 fours; then the middle of five places tells paper from a frame or a row of letters on it."""
 _MOST_FOURS = 300
@@ -47,6 +46,7 @@ _LIGHT = 85.0
 _LEAST_SIDE = 0.62
 """Least share of each side with a step: the rest may lie under a hand."""
 _LEAST_ALL = 0.8
+_AS_GOOD = 0.08
 _LEAST_AREA = 0.04
 """Of the picture: an identity card is at least this, the photograph on a cut one is not."""
 _LONGEST = 2.5
@@ -93,11 +93,11 @@ def _best(lab: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Floats, float, bo
     quads, cuts = _quads(lines, border, pairs, width, height)
     if not len(quads):
         return None
-    first, _ = _steps(lab, quads, _NEAR_PX, _FIRST_SAMPLES)
+    first, _, _ = _steps(lab, quads, _NEAR_PX, _FIRST_SAMPLES)
     first[cuts] = 0.7
     likely = np.argsort(-first.mean(axis=1))[:_MOST_FOURS]
     quads, cuts = quads[likely], cuts[likely]
-    shares, steps = _steps(lab, quads, _FAR_PX, _SAMPLES)
+    shares, steps, mixed = _steps(lab, quads, _FAR_PX, _SAMPLES)
     areas = _areas(quads) / (width * height)
     real = np.where(cuts, np.inf, shares)
     mean = np.where(cuts, 0, shares).sum(axis=1) / np.maximum((~cuts).sum(axis=1), 1)
@@ -107,10 +107,11 @@ def _best(lab: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Floats, float, bo
     is_cut = np.asarray(cuts.any(axis=1))
     if not good.any():
         return None
-    # The outermost of those that stand out: a frame printed near the edge supports itself less.
     score = mean + 0.15 * np.sqrt(areas) + 0.01 * np.minimum(steps, 20) - 0.25 * is_cut
+    score -= 0.01 * np.minimum(mixed, 25)
     score[~good] = -np.inf
-    index = int(score.argmax())
+    # The outermost of those that stand out: a hand weakens the edge more than a frame inside it.
+    index = int(np.where(score > score.max() - _AS_GOOD, areas, 0).argmax())
     return quads[index], float(mean[index]), bool(is_cut[index])
 
 
@@ -119,42 +120,49 @@ def _lines(
 ) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
     """Lines as (cos, sin, distance) of their normals; the last four are the border."""
     height, width = lab.shape[:2]
-    votes = cv2.HoughLines(_edges(lab), 1, np.pi / 360, 40)
     found: list[tuple[float, float, float]] = []
-    alike = np.zeros(19, int)
-    for rho, theta in () if votes is None else votes.reshape(-1, votes.shape[-1])[:800, :2]:
-        normal = (float(np.cos(theta)), float(np.sin(theta)), float(rho))
-        direction = round(np.degrees(float(theta)) / 10) % 18
-        if alike[direction] == _MOST_ALIKE or any(
-            _same_line(normal, other, width, height) for other in found
-        ):
-            continue
-        alike[direction] += 1
-        found.append(normal)
-        if len(found) == _MOST_LINES:
-            break
+    lengths: list[float] = []
+    for normal, length in _segments(lab):
+        same = (k for k, other in enumerate(found) if _same_line(normal, other, width, height))
+        index = next(same, None)
+        # Pieces of one side, on either side of a hand, are one line as long as both.
+        if index is None:
+            found.append(normal)
+            lengths.append(length)
+        else:
+            lengths[index] += length
+    order = sorted(range(len(found)), key=lambda k: -lengths[k])
     sides = [(1.0, 0.0, 0.0), (1.0, 0.0, width - 1.0), (0.0, 1.0, 0.0), (0.0, 1.0, height - 1.0)]
-    found = [
-        one for one in found if not any(_same_line(one, side, width, height) for side in sides)
-    ]
-    border = np.array([False] * len(found) + [True] * 4)
-    return np.array(found + sides), border
+    chosen: list[tuple[float, float, float]] = []
+    alike = np.zeros(18, int)
+    for index in order:
+        normal = found[index]
+        direction = round(np.degrees(np.arctan2(normal[1], normal[0])) / 10) % 18
+        at_border = any(_same_line(normal, side, width, height) for side in sides)
+        if alike[direction] < _MOST_ALIKE and len(chosen) < _MOST_LINES and not at_border:
+            alike[direction] += 1
+            chosen.append(normal)
+    border = np.array([False] * len(chosen) + [True] * 4)
+    return np.array(chosen + sides), border
 
 
-def _edges(lab: np.ndarray[Any, np.dtype[np.float32]]) -> Picture:
-    """Edges of lightness and colour; of a grainy desk only the stronger ones."""
-    planes = [
-        np.clip(lab[..., channel] * weight, 0, 255).astype(np.uint8)
-        for channel, weight in ((0, 2.0), (1, 3.2), (2, 3.2))
-    ]
-    low = 12.0
-    while True:
-        edges = np.zeros(lab.shape[:2], np.uint8)
-        for plane in planes:
-            edges |= cv2.Canny(plane, low, 3 * low)
-        if edges.mean() < _MOST_EDGES * 255 or low > 60:
-            return edges
-        low *= 1.5
+def _segments(
+    lab: np.ndarray[Any, np.dtype[np.float32]],
+) -> list[tuple[tuple[float, float, float], float]]:
+    """Straight pieces of edges as lines with their lengths, the longest first."""
+    found = []
+    detector = cv2.createLineSegmentDetector()
+    for channel, weight in ((0, 2.5), (1, 3.2), (2, 3.2)):
+        plane = np.clip(lab[..., channel] * weight, 0, 255).astype(np.uint8)
+        pieces = detector.detect(plane)[0]
+        for x0, y0, x1, y1 in () if pieces is None else pieces.reshape(-1, 4).tolist():
+            length = float(np.hypot(x1 - x0, y1 - y0))
+            if length < _LEAST_PIECE_PX:
+                continue
+            cos, sin = (y1 - y0) / length, (x0 - x1) / length
+            found.append(((cos, sin, cos * x0 + sin * y0), length))
+    found.sort(key=lambda piece: -piece[1])
+    return found[:_MOST_PIECES]
 
 
 def _same_line(
@@ -237,8 +245,10 @@ def _steps(
     quads: Floats,
     reach_px: tuple[int, ...],
     samples: int,
-) -> tuple[Floats, Floats]:
-    """Share of each side along which colour changes, and the median change of the whole outline."""
+) -> tuple[Floats, Floats, Floats]:
+    """Share of each side along which colour changes; of the outline the median change, and how
+    far the side that differs most from the others within is from them: it has desk within.
+    """
     height, width = lab.shape[:2]
     starts, ends = np.roll(quads, 1, axis=1), quads
     along = ends - starts
@@ -256,7 +266,9 @@ def _steps(
     lightness = np.maximum(within[..., 0], beyond[..., 0]) / _LIGHT
     change = change / np.clip(lightness, 0.5, 1.0)
     shares = (change > _STEP).mean(axis=2)
-    return shares, np.median(change.reshape(len(quads), -1), axis=1)
+    paper = np.median(within, axis=2)
+    mixed = np.linalg.norm(paper - np.median(paper, axis=1, keepdims=True), axis=2).max(axis=1)
+    return shares, np.median(change.reshape(len(quads), -1), axis=1), mixed
 
 
 def _looked_up(
