@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import numpy as np
-
 from drivers.documents import quality
-from drivers.documents.page_finding import Picture, Quad, find_page
+from drivers.documents.libraries import Picture, np
+from drivers.documents.page_finding import Quad, find_page
 from drivers.documents.rectify import straightened
 from hallkit.ports.document_camera import (
     CaptureOutcome,

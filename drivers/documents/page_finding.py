@@ -14,15 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
-import cv2
-import numpy as np
-
+from drivers.documents.libraries import Floats, Picture, Plane, cv2, np
 from hallkit.ports.document_camera import Trouble
-
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _WORK_PX = 640
 """Long side of the picture in which the sides are looked for."""
@@ -85,7 +79,7 @@ def find_page(picture: Picture) -> Quad | Trouble:
 # ── Candidates ───────────────────────────────────────────────────────────────────────────────
 
 
-def _best(lab: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Floats, float, bool] | None:
+def _best(lab: Plane) -> tuple[Floats, float, bool] | None:
     """Corners in the small picture, support, and whether a side is the picture's border."""
     height, width = lab.shape[:2]
     lines, border = _lines(lab)
@@ -116,8 +110,8 @@ def _best(lab: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Floats, float, bo
 
 
 def _lines(
-    lab: np.ndarray[Any, np.dtype[np.float32]],
-) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+    lab: Plane,
+) -> tuple[Floats, Plane]:
     """Lines as (cos, sin, distance) of their normals; the last four are the border."""
     height, width = lab.shape[:2]
     found: list[tuple[float, float, float]] = []
@@ -147,7 +141,7 @@ def _lines(
 
 
 def _segments(
-    lab: np.ndarray[Any, np.dtype[np.float32]],
+    lab: Plane,
 ) -> list[tuple[tuple[float, float, float], float]]:
     """Straight pieces of edges as lines with their lengths, the longest first."""
     found = []
@@ -177,9 +171,7 @@ def _same_line(
     return bool(abs(gaps[0] - np.sign(cos) * gaps[1]) < 4)
 
 
-def _pairs(
-    lines: Floats, border: np.ndarray[Any, np.dtype[np.bool_]], least_px: int
-) -> list[tuple[int, int, float]]:
+def _pairs(lines: Floats, border: Plane, least_px: int) -> list[tuple[int, int, float]]:
     """Lines that may be opposite sides, and the angle of the first's normal."""
     pairs = []
     tolerance = np.cos(np.radians(_CROOKED_DEGREES))
@@ -195,11 +187,11 @@ def _pairs(
 
 def _quads(
     lines: Floats,
-    border: np.ndarray[Any, np.dtype[np.bool_]],
+    border: Plane,
     pairs: list[tuple[int, int, float]],
     width: int,
     height: int,
-) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+) -> tuple[Floats, Plane]:
     """Every two pairs across each other, as corners in order; which sides are the border."""
     if len(pairs) < 2:
         return np.empty((0, 4, 2)), np.empty((0, 4), bool)
@@ -241,7 +233,7 @@ def _areas(quads: Floats) -> Floats:
 
 
 def _steps(
-    lab: np.ndarray[Any, np.dtype[np.float32]],
+    lab: Plane,
     quads: Floats,
     reach_px: tuple[int, ...],
     samples: int,
@@ -271,12 +263,10 @@ def _steps(
     return shares, np.median(change.reshape(len(quads), -1), axis=1), mixed
 
 
-def _looked_up(
-    lab: np.ndarray[Any, np.dtype[np.float32]], points: Floats, width: int, height: int
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _looked_up(lab: Plane, points: Floats, width: int, height: int) -> Plane:
     x = np.clip(np.round(points[..., 0]), 0, width - 1).astype(int)
     y = np.clip(np.round(points[..., 1]), 0, height - 1).astype(int)
-    found: np.ndarray[Any, np.dtype[np.float32]] = lab[y, x]
+    found: Plane = lab[y, x]
     return found
 
 

@@ -11,9 +11,8 @@ import importlib
 from collections.abc import Sequence
 from datetime import datetime
 
-import cv2
-
 from drivers.documents.document_camera import picture_of
+from drivers.documents.libraries import cv2
 from hallkit.ports.document_camera import Page
 
 _STANDARD = "a-2b"

@@ -7,12 +7,7 @@ says what they let through with others.
 
 from __future__ import annotations
 
-from typing import Any
-
-import cv2
-import numpy as np
-
-from drivers.documents.page_finding import Picture
+from drivers.documents.libraries import Picture, Plane, cv2, np
 from hallkit.ports.document_camera import Trouble
 
 _WHITE_PERCENT = 75
@@ -89,7 +84,7 @@ def edge_width_px(page: Picture) -> float | None:
     return float(np.median(contrast[text] / np.maximum(steepest, 1e-3)))
 
 
-def _blocks(plane: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _blocks(plane: Plane) -> Plane:
     """Squares of a picture, one a row."""
     rows, columns = (side // _BLOCK_PX for side in plane.shape)
     cut = plane[: rows * _BLOCK_PX, : columns * _BLOCK_PX]

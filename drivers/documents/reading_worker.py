@@ -17,9 +17,7 @@ import resource
 import sys
 from typing import Any, BinaryIO
 
-import cv2
-import numpy as np
-
+from drivers.documents.libraries import Plane, cv2, np
 from hallkit.runtime.parent import end_with_parent
 
 OUT_OF_MEMORY = 71
@@ -46,7 +44,7 @@ class Reader:
             }
         )
 
-    def read(self, picture: np.ndarray[Any, Any]) -> dict[str, Any]:
+    def read(self, picture: Plane) -> dict[str, Any]:
         """Lines with their boxes on the upright page, and how it was turned."""
         scale = min(1.0, _LONGEST_PX / max(picture.shape[:2]))
         if scale < 1:
@@ -70,7 +68,7 @@ class Reader:
         return {"turn": turn, "lines": sorted(lines, key=lambda line: line["box"][1])}
 
 
-def _turn(boxes: np.ndarray[Any, Any], labels: list[str], texts: tuple[str, ...]) -> int:
+def _turn(boxes: Plane, labels: list[str], texts: tuple[str, ...]) -> int:
     """Quarters clockwise that set the page upright, by the votes of its letters."""
     across = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
     down = np.linalg.norm(boxes[:, 3] - boxes[:, 0], axis=1)
@@ -121,7 +119,7 @@ def _say(answers: BinaryIO, what: dict[str, Any]) -> None:
         answers.write(json.dumps(what, ensure_ascii=False).encode() + b"\n")
 
 
-def _next(pages: BinaryIO) -> np.ndarray[Any, Any] | None:
+def _next(pages: BinaryIO) -> Plane | None:
     line = pages.readline()
     if not line:
         return None
@@ -133,7 +131,7 @@ def _next(pages: BinaryIO) -> np.ndarray[Any, Any] | None:
     return np.frombuffer(raw, np.uint8).reshape(height, width, 3)
 
 
-def _a_line_of_text() -> np.ndarray[Any, Any]:
+def _a_line_of_text() -> Plane:
     """So that all three models have run once."""
     page = np.full((200, 600, 3), 255, np.uint8)
     cv2.putText(page, "HALL 2026", (40, 120), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import cv2
-import numpy as np
-
-from drivers.documents.page_finding import Floats, Picture, Quad
+from drivers.documents.libraries import Floats, Picture, Plane, cv2, np
+from drivers.documents.page_finding import Quad
 from hallkit.ports.document_camera import Page, Sheet, Trouble
 
 SIZES_MM = {Sheet.A4: (297.0, 210.0), Sheet.CARD: (85.6, 53.98)}
@@ -100,7 +97,7 @@ def _warped(picture: Picture, corners: Floats, size: tuple[int, int]) -> Picture
     width, height = size
     to = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), to)
-    page: np.ndarray[Any, Any] = cv2.warpPerspective(
+    page: Plane = cv2.warpPerspective(
         picture, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return page

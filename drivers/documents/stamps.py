@@ -6,10 +6,7 @@ is all that is claimed. Red headings, filled discs and stars alone are no seals.
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
-from drivers.documents.page_finding import Picture
+from drivers.documents.libraries import Picture, Plane, cv2, np
 from hallkit.model.document import Box
 
 _RED_A = 18
@@ -58,7 +55,7 @@ def _ring(
     turns = np.linspace(0, 2 * np.pi, 120, endpoint=False)
     tilt = np.radians(angle)
 
-    def ink_at(share: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def ink_at(share: float) -> Plane:
         x = np.cos(turns) * axes[0] / 2 * share
         y = np.sin(turns) * axes[1] / 2 * share
         columns = np.round(middle[0] + x * np.cos(tilt) - y * np.sin(tilt)).astype(int)

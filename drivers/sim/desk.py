@@ -16,13 +16,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import cv2
-import numpy as np
-
+from drivers.documents.libraries import Floats, Picture, Plane, cv2, np
 from drivers.sim import papers
-from drivers.sim.papers import Picture
 
 Fault = Literal["blur", "glare", "dark", "half", "small", "empty", "hand", "shadow", "moving"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
@@ -32,17 +29,13 @@ NOT_USABLE: frozenset[Fault] = frozenset({"blur", "glare", "dark", "half", "smal
 WIDTH, HEIGHT = 2592, 1944
 """Five million pixels, as the small document cameras have."""
 
-Points = np.ndarray[Any, np.dtype[np.float64]]
-Plane = np.ndarray[Any, Any]
-"""Light as numbers, not yet of 8 bits."""
-
 
 @dataclass(frozen=True)
 class Scene:
     """A picture and the truth about it."""
 
     picture: Picture = field(repr=False)
-    corners: Points
+    corners: Floats
     """Of the sheet, in the picture: top left, top right, bottom right, bottom left of its text."""
     faults: frozenset[Fault]
 
@@ -119,7 +112,7 @@ def _corners(
     faults: frozenset[Fault],
     turn: int | None,
     room_px: tuple[int, int],
-) -> Points:
+) -> Floats:
     """Where the sheet's corners are seen: turned on the desk, the camera a little aslant."""
     across, down = size_mm
     width, height = room_px
@@ -152,11 +145,11 @@ def _corners(
             [random.choice((-1, 1)) * (high[0] - low[0]) * random.uniform(0.35, 0.5), 0]
         )
         shift[0] += np.sign(shift[0]) * (width / 2 - high[0])
-    placed: Points = seen + shift + np.array([width, height]) / 2
+    placed: Floats = seen + shift + np.array([width, height]) / 2
     return placed
 
 
-def _placed(sheet: Picture, corners: Points, desk: Plane, random: Random) -> Plane:
+def _placed(sheet: Picture, corners: Floats, desk: Plane, random: Random) -> Plane:
     height, width = desk.shape[:2]
     long_px = max(np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[3] - corners[0]))
     shrink = min(1.0, 1.15 * float(long_px) / max(sheet.shape[:2]))
@@ -186,7 +179,7 @@ def _light(random: Random, width: int, height: int) -> Plane:
     return lit
 
 
-def _shadow(random: Random, corners: Points, width: int, height: int) -> Plane:
+def _shadow(random: Random, corners: Floats, width: int, height: int) -> Plane:
     """A head or an arm between the lamp and the sheet."""
     mask = np.zeros((height, width), np.uint8)
     middle = corners.mean(axis=0) + np.array([random.uniform(-0.2, 0.2) * width, 0])
@@ -200,7 +193,7 @@ def _shadow(random: Random, corners: Points, width: int, height: int) -> Plane:
     return dimmed
 
 
-def _hand(picture: Plane, corners: Points, random: Random) -> None:
+def _hand(picture: Plane, corners: Floats, random: Random) -> None:
     """Two fingers hold the sheet at the middle of an edge."""
     side = random.randrange(4)
     start, end = corners[side], corners[(side + 1) % 4]
@@ -216,7 +209,7 @@ def _hand(picture: Plane, corners: Points, random: Random) -> None:
         cv2.line(picture, points[0], points[1], (120, 150, 205), int(reach * 1.3), cv2.LINE_AA)
 
 
-def _glare(random: Random, corners: Points, width: int, height: int) -> Plane:
+def _glare(random: Random, corners: Floats, width: int, height: int) -> Plane:
     """A lamp's reflection on a part of the sheet that holds text."""
     shares = (random.uniform(0.28, 0.42), random.uniform(0.4, 0.55))
     top = corners[0] + (corners[1] - corners[0]) * shares[0]

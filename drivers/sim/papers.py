@@ -17,10 +17,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import cv2
-import numpy as np
+from drivers.documents.libraries import Picture, cv2, np
 
 _LAYOUT = Path(__file__).with_name("papers.typ")
 DPI = 250
@@ -35,8 +33,6 @@ _STREETS = ("方亭街道民主路", "雍城街道蓥华山路", "洛水镇清�
 _TRADES = ("便利店", "小吃店", "面馆", "超市", "茶楼", "食品店")
 _CODE = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,6 @@ class Kind(Value):
 
 _BLANKS = re.compile(r"\s+")
 _EDGES = ":;,.·"
-_DATE = re.compile(r"(\d{4})[年.\-/](\d{1,2})[月.\-/](\d{1,2})")
 _FAR = 0.2
 """Share of the width beyond which a value is another field's, whose label was not read."""
 _ID_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")
@@ -273,7 +272,7 @@ def _parsed(key: str, sort: Sort, raw: str) -> Iterator[tuple[str, tuple[str, Fi
 def dates(text: str) -> list[str]:
     """Days in a text, as 2026-01-31, and `long_term`; none if one of them does not exist."""
     found = []
-    for year, month, day in _DATE.findall(text):
+    for year, month, day in re.findall(_table()["words"]["date"], text):
         try:
             found.append(dt.date(int(year), int(month), int(day)).isoformat())
         except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from drivers.sim.papers import Picture
+from drivers.documents.libraries import Picture
 
 
 @dataclass(frozen=True)
