@@ -23,8 +23,9 @@ from drivers.documents.reading_worker import OUT_OF_MEMORY
 from hallkit.model.document import Box, PageText, PrintedLine
 from hallkit.ports.document_camera import Page
 
-MEMORY_MB = 1400
-"""Private memory; pages of A4 at 200 dots an inch were read with 950 (docs/documents.md)."""
+MEMORY_MB = 1800
+"""Private memory, reserved and used: a page with many lines asks for 1.4 GB of it for a moment, of
+which 1.0 is used (docs/documents.md)."""
 COMMAND = (sys.executable, "-P", "-m", "drivers.documents.reading_worker")
 _LINE_LIMIT = 1 << 20
 
@@ -63,6 +64,8 @@ class PageReader:
         self._command = (*command, str(memory_mb))
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._answers = 0
+        """Pages that this process has read."""
         self.starts = 0
         """How often a process was started: more than once a session means that pages killed it."""
 
@@ -107,10 +110,16 @@ class PageReader:
         if why is not None or self._process is None:
             return NotRead(why or WhyNot.CRASHED)
         told = {"width": page.width, "height": page.height}
-        answer = await self._asked(
-            self._process, json.dumps(told).encode() + b"\n" + page.bgr, self._page_timeout_s
-        )
-        return NotRead(answer) if isinstance(answer, WhyNot) else PageRead(_text(answer))
+        question = json.dumps(told).encode() + b"\n" + page.bgr
+        worn = self._answers > 0
+        answer = await self._asked(self._process, question, self._page_timeout_s)
+        if answer is WhyNot.NO_MEMORY and worn and await self._started() is None:
+            # Pages leave traces: what is too much for a worn process may fit a new one.
+            answer = await self._asked(self._process, question, self._page_timeout_s)
+        if isinstance(answer, WhyNot):
+            return NotRead(answer)
+        self._answers += 1
+        return PageRead(_text(answer))
 
     async def _started(self) -> WhyNot | None:
         """None once a process is warm."""
@@ -118,6 +127,7 @@ class PageReader:
             return None
         await self.close()
         self.starts += 1
+        self._answers = 0
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,

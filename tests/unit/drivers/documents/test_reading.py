@@ -141,6 +141,20 @@ async def test_a_process_that_dies_or_talks_nonsense_is_a_value(code: str, why: 
         assert reader.starts == 2, "the next page gets a new one"
 
 
+READS_ONE = (
+    "line = sys.stdin.buffer.readline(); sys.stdin.buffer.read(64 * 64 * 3); "
+    'print(\'{"turn": 0, "lines": []}\', flush=True); '
+    "sys.stdin.buffer.readline(); sys.exit(71)"
+)
+
+
+async def test_a_page_too_much_for_a_worn_process_is_read_by_a_new_one() -> None:
+    async with stand_in(READS_ONE) as reader:
+        assert isinstance(await reader.read(SMALL), PageRead)
+        assert isinstance(await reader.read(SMALL), PageRead)
+        assert reader.starts == 2
+
+
 async def test_one_that_hangs_is_killed() -> None:
     async with stand_in("time.sleep(600)", timeout_s=0.2) as reader:
         pid = reader.pid
