@@ -175,7 +175,7 @@ async def test_whoever_gives_up_leaves_no_answer_for_the_next() -> None:
 @pytest.mark.timeout(120)
 async def test_a_page_for_which_memory_is_short_ends_the_process() -> None:
     """The cap is the kernel's: the models load, or not, and nobody else pays for it."""
-    reader = PageReader(memory_mb=200)
+    reader = PageReader(memory_mb=400)
     try:
         assert await reader.read(SMALL) == NotRead(WhyNot.NO_MEMORY)
     finally:
