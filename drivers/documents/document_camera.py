@@ -29,18 +29,24 @@ class SheetCamera:
     async def capture(self, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
         """Two pictures, one after the other: a sheet that moves is asked to be left alone."""
         before = await self._camera.latest_frame()
-        now = await self._camera.latest_frame()
+        now = await self._camera.latest_frame(newer_than=before.sequence)
         return await asyncio.to_thread(_captured, before, now, sheet)
 
 
-def picture_of(frame: Frame | Page) -> Picture:
-    """A frame's bytes as rows of points; nothing is copied."""
-    return np.frombuffer(frame.bgr, np.uint8).reshape(frame.height, frame.width, 3)
+def picture_of(page: Page) -> Picture:
+    """A page's bytes as rows of points; nothing is copied."""
+    return np.frombuffer(page.bgr, np.uint8).reshape(page.height, page.width, 3)
+
+
+def _seen(frame: Frame) -> Picture:
+    """A frame's bytes as rows of points; what fills its lines up is left out."""
+    lines = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.stride)
+    return lines[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
 
 
 def _captured(before: Frame, now: Frame, sheet: Sheet) -> CaptureOutcome:
-    picture = picture_of(now)
-    if quality.moved(picture_of(before), picture):
+    picture = _seen(now)
+    if quality.moved(_seen(before), picture):
         return NotCaptured(Trouble.MOVING)
     return page_of(picture, sheet)
 

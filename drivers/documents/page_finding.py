@@ -41,6 +41,7 @@ _LEAST_SIDE = 0.62
 """Least share of each side with a step: the rest may lie under a hand."""
 _LEAST_ALL = 0.8
 _AS_GOOD = 0.08
+"""Scores this near to the best are as good: then size decides."""
 _LEAST_AREA = 0.04
 """Of the picture: an identity card is at least this, the photograph on a cut one is not."""
 _LONGEST = 2.5
@@ -304,6 +305,9 @@ def _side(picture: Picture, start: Floats, end: Floats, span: float) -> tuple[fl
     best = change.argmax(axis=1)
     strong = change.max(axis=1) > 0.3 * np.median(change.max(axis=1))
     chosen = points + normal * offsets[best][:, None]
+    if strong.sum() < 8:
+        cos, sin = (float(one) for one in normal)
+        return cos, sin, float(normal @ start)
     line = cv2.fitLine(chosen[strong].astype(np.float32), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel()
     gaps = np.abs((chosen - line[2:]) @ np.array([-line[1], line[0]]))
     near = strong & (gaps < max(1.5, 2.5 * float(np.median(gaps[strong]))))

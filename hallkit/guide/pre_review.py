@@ -217,6 +217,8 @@ def _stamp(case: _Case) -> Finding:
 
 
 def _in_date(case: _Case) -> Finding:
+    if case.known is None or "valid_to" not in case.known.fields:
+        return "unknown", "for_the_clerk", {}
     ends = case.fields("valid_to")
     good = [field.value for field in ends if field.state != "failed"]
     if not good:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 
 class Frame(Protocol):
-    """One picture of a camera, as the camera's port hands it over: BGR, 8 bits, row by row."""
+    """One picture as a camera's port hands it over: BGR, 8 bits, line by line."""
 
     @property
     def width(self) -> int: ...
@@ -26,14 +26,26 @@ class Frame(Protocol):
     def height(self) -> int: ...
 
     @property
-    def bgr(self) -> bytes: ...
+    def stride(self) -> int:
+        """Bytes from one line to the next."""
+        ...
+
+    @property
+    def data(self) -> memoryview: ...
+
+    @property
+    def sequence(self) -> int:
+        """Grows from picture to picture."""
+        ...
 
 
 class FrameSource(Protocol):
     """What a document camera needs of a camera."""
 
-    async def latest_frame(self) -> Frame:
-        """The newest picture, never the same twice; raises `DeviceError` if there is none."""
+    async def latest_frame(self, *, newer_than: int | None = None) -> Frame:
+        """The newest picture, with `newer_than` one of a greater `sequence`; raises `DeviceError`
+        if none comes.
+        """
         ...
 
 

@@ -136,6 +136,11 @@ def test_pages_are_counted_by_what_they_say() -> None:
     assert point(proof, page("proof", "page")).verdict == "unknown"
 
 
+def test_what_has_no_end_date_is_not_asked_for_its_other_side() -> None:
+    found = point(material("户口簿", "in_date"), page("household_book", "person"))
+    assert (found.verdict, found.reason) == ("unknown", "for_the_clerk")
+
+
 def test_a_copy_without_a_red_seal_is_not_refused() -> None:
     copy = material("居住证明", "stamp", material_type="copy")
     assert point(copy, page("proof", "page")).verdict == "unknown"

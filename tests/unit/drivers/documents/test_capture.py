@@ -128,7 +128,7 @@ def test_a_page_looks_like_the_sheet() -> None:
 
 async def test_the_camera_takes_a_still_sheet_and_refuses_a_moving_one() -> None:
     still = scene("licence").picture
-    captured = await SheetCamera(DeskCamera([still])).capture(Sheet.A4)
+    captured = await SheetCamera(DeskCamera([still], fill=16)).capture(Sheet.A4)
     assert isinstance(captured, PageCaptured)
     assert "bgr" not in repr(captured), "a page is not written into logs"
     moving = await SheetCamera(
