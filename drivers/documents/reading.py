@@ -118,8 +118,14 @@ class PageReader:
             answer = await self._asked(self._process, question, self._page_timeout_s)
         if isinstance(answer, WhyNot):
             return NotRead(answer)
+        try:
+            text = _text(answer)
+        except (KeyError, TypeError, ValueError):
+            # No exception of a page's text leaves here: its message would quote it.
+            await self.close()
+            return NotRead(WhyNot.CRASHED)
         self._answers += 1
-        return PageRead(_text(answer))
+        return PageRead(text)
 
     async def _started(self) -> WhyNot | None:
         """None once a process is warm."""

@@ -130,6 +130,8 @@ def stand_in(code: str, *, timeout_s: float = 10.0) -> PageReader:
         ("sys.exit(1)", WhyNot.CRASHED),
         ("import os; os.abort()", WhyNot.CRASHED),
         ("sys.stdin.buffer.read(9); print('nonsense', flush=True); time.sleep(60)", WhyNot.CRASHED),
+        ('print(\'{"turn": 0, "lines": [{"text": "x", "box": [0, 0, 9, 9]}]}\')', WhyNot.CRASHED),
+        ("print('[]', flush=True); time.sleep(60)", WhyNot.CRASHED),
         ("print('x' * 3_000_000, flush=True); time.sleep(60)", WhyNot.CRASHED),
     ],
 )
