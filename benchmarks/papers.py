@@ -96,7 +96,7 @@ async def finding(_: Path) -> list[Figure]:
         ),
         Figure("papers.finding.cpu", 1000 * percentile(times, 50), "ms", limit=500),
         Figure(
-            "papers.spoiled.passed",
+            "papers.finding.spoiled_passed",
             100 * sum(passed.values()) / spoiled,
             "%",
             peer=f"of {spoiled}; by fault: {dict(passed) or 'none'}",
@@ -150,7 +150,7 @@ async def reading(_: Path) -> list[Figure]:
             peer_value=1000 * percentile([one[index] for one in alone], 50),
         )
         for index, name in enumerate(("cpu", "wall"))
-    ] + [Figure("papers.reader.memory", memory, "MB", peer="resident, at most", limit=1800)]
+    ] + [Figure("papers.page.memory", memory, "MB", peer="resident, at most", limit=1800)]
 
 
 def _now(reader: PageReader) -> tuple[float, float]:
@@ -253,15 +253,21 @@ def _case(seed: int) -> Case:
 
 
 async def reviewing(_: Path) -> list[Figure]:
-    """Materials laid down sheet by sheet, each with one thing wrong, or nothing."""
+    """Materials laid down sheet by sheet, each with one thing wrong, or nothing.
+
+    Two thirds have a hand or a shadow on them.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    refused = 0
+    refused = sheets = 0
     async with PageReader() as reader:
         for seed in REVIEW_SEEDS:
             case = _case(seed)
             pages: list[RecognisedPage] = []
             for number, sheet in enumerate(case.sheets):
-                scene = lay(papers.draw(sheet), sheet.size_mm, seed=seed * 10 + number)
+                place = seed * 10 + number
+                borne = BORNE[place % len(BORNE)]
+                scene = lay(papers.draw(sheet), sheet.size_mm, seed=place, faults=borne)
+                sheets += 1
                 outcome = page_of(scene.picture)
                 read = (
                     await reader.read(outcome.page) if isinstance(outcome, PageCaptured) else None
@@ -274,7 +280,9 @@ async def reviewing(_: Path) -> list[Figure]:
             if len(pages) == len(case.sheets):
                 _count(case, pages, counts)
     return [figure for check in CHECKS for figure in _figures(check, counts[check])] + [
-        Figure("papers.review.sheets_refused", refused, "", peer="good sheets laid down once")
+        Figure(
+            "papers.review.sheets_refused", refused, "", peer=f"of {sheets} sheets laid down once"
+        )
     ]
 
 

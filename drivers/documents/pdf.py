@@ -17,7 +17,7 @@ from hallkit.ports.document_camera import Page
 
 _STANDARD = "a-2b"
 _JPEG_QUALITY = 88
-"""Letters of 8 points are read as before, and a page of A4 takes about half a megabyte."""
+"""A page of A4 takes about a quarter of a megabyte."""
 
 
 def pdf_of(pages: Sequence[Page], *, title: str, made: datetime) -> bytes:

@@ -22,8 +22,8 @@ _BLOCK_PX = 48
 _TEXT_CONTRAST = 35
 """Lightness between ink and paper in a block, of 255, where paper is white."""
 _EDGE_LIMIT_PX = 5.0
-"""Width of the edges of letters. Sharp ones take 2 to 3.5 points of a straightened page, whatever
-its lightness; from 5 on the strokes of small characters run together."""
+"""Width of the edges of letters. Sharp ones took 2.4 to 3.5 points of a straightened page, whatever
+its lightness, blurred ones 8 and more; the limit lies between."""
 _FEWEST_BLOCKS = 4
 _MOVED_PX = 0.01
 """Share of the picture that changed between two."""

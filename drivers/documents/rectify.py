@@ -12,7 +12,7 @@ SIZES_MM = {Sheet.A4: (297.0, 210.0), Sheet.CARD: (85.6, 53.98)}
 """Long side, short side (ISO 216, ISO/IEC 7810)."""
 _WANTED_DPI = {Sheet.A4: 200, Sheet.CARD: 400}
 _LEAST_DPI = {Sheet.A4: 120, Sheet.CARD: 200}
-"""Below these the letters of the rendered documents (8 points) are no longer read."""
+"""A guess, not measured: letters of 8 points have a dozen lines of points then."""
 _LEAST_PX = 900
 """Long side of a sheet of unknown size."""
 _MOST_PX = 2400
