@@ -74,6 +74,11 @@ class _Case(Value):
         """The pages of the kind that was asked for; all, where the kind is not known."""
         return tuple(page for page in self.pages if not self.kind or page.kind == self.kind)
 
+    @property
+    def doubtful(self) -> bool:
+        """True if one of the pages is of no certain kind: it may be what seems to be missing."""
+        return any(not page.kind for page in self.pages)
+
     def fields(self, key: str) -> list[DocumentField]:
         return [field for page in self.right if (field := page.field(key)) is not None]
 
@@ -194,6 +199,8 @@ def _complete(case: _Case) -> Finding:
     if case.known is not None and case.known.whole:
         seen = {page.side for page in case.right}
         missing = [side for side in case.known.whole if side not in seen]
+        if missing and case.doubtful:
+            return "unknown", "side_doubtful", {}
         if missing:
             return "fail", "side_missing", {"side": f"document.side.{missing[0]}"}
         return "pass", "complete", {}
@@ -213,6 +220,8 @@ def _stamp(case: _Case) -> Finding:
         return "pass", "stamped", {}
     if case.material.material_type != "original":
         return "unknown", "stamp_unclear", {}  # on a copy it is as black as the text
+    if case.doubtful:
+        return "unknown", "stamp_doubtful", {}
     return "fail", "stamp_missing", {}
 
 

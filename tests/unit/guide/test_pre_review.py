@@ -82,6 +82,8 @@ def point(of: Material, *pages: RecognisedPage, facts: Facts = APPLICANT) -> Poi
         ("legible", [page(name="张", id_number=("1", "failed"))], "unknown", "partly_legible"),
         ("complete", [FRONT, BACK], "pass", "complete"),
         ("complete", [FRONT], "fail", "side_missing"),
+        ("complete", [FRONT, page("", "")], "unknown", "side_doubtful"),
+        ("stamp", [FRONT, page("", "")], "unknown", "stamp_doubtful"),
         ("in_date", [FRONT, BACK], "pass", "in_date"),
         ("in_date", [page(side="back", valid_to="long_term")], "pass", "in_date"),
         ("in_date", [page(side="back", valid_to="2026-11-30")], "pass", "in_date"),
