@@ -42,8 +42,8 @@ def on_the_terminal(item: Item, answers: dict[str, str]) -> PersonalList:
     found = Found(code=item.catalog_code, plain_name=item.plain_name, task_name=item.task_name)
     around = Surroundings(hall_name="大厅", now_ms=0, catalogue_ready=True, popular=(found,))
     visit = Visit(id=VisitId("01JGK0000000000000000VISIT"))
-    visit, (_, opening) = step(visit, ev.Tapped("choose", item.catalog_code), around, WORDS)
-    assert opening == ev.OpenItem(item.catalog_code)
+    visit, effects = step(visit, ev.Tapped("choose", item.catalog_code), around, WORDS)
+    assert effects[-1] == ev.OpenItem(item.catalog_code)
     visit, _ = step(visit, ev.ItemOpened(item), around, WORDS)
     while visit.step is Step.QUESTION and visit.guide is not None:
         question = visit.guide.question
