@@ -36,6 +36,8 @@ _STATUS_OF_REASON: dict[Reason, tuple[DeviceStatus, ErrorAction]] = {
     Reason.BATTERY_WORN: (DeviceStatus.ONLINE, ErrorAction.MAINTENANCE),
     Reason.OVERLOADED: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
     Reason.UNPROTECTED: (DeviceStatus.ONLINE, ErrorAction.MAINTENANCE),
+    Reason.MUTED: (DeviceStatus.USER_ERROR, ErrorAction.CLEAR),
+    Reason.OVERDRIVEN: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
     Reason.UNSUPPORTED: (DeviceStatus.HARDWARE_ERROR, ErrorAction.CONFIGURATION),
     Reason.CONFIGURATION: (DeviceStatus.USER_ERROR, ErrorAction.CONFIGURATION),
     Reason.INTERNAL: (DeviceStatus.HARDWARE_ERROR, ErrorAction.SOFTWARE_ERROR),

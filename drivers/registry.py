@@ -27,13 +27,15 @@ PORT_FOLDERS = (
     "code_scanner",
     "id_card_reader",
     "led_bar",
+    "loudspeaker",
+    "microphone",
     "page_printer",
     "rating_buttons",
     "ticket_printer",
     "ups",
 )
 Quality = Literal["bronze", "silver", "gold"]
-Transport = Literal["ipp", "serial", "tcp"]
+Transport = Literal["ipp", "portaudio", "serial", "tcp"]
 
 
 class PeripheralConfig(BaseModel):
