@@ -40,6 +40,29 @@ def nut_process(
         process.terminate()
 
 
+@pytest.fixture(scope="session")
+def sound_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """A real PulseAudio without a card."""
+    control = tmp_path_factory.mktemp("sound") / "control"
+    command = [sys.executable, "-P", "-m", "drivers.sim.sound", "--control", str(control)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        shared_processes.add(process.pid)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready")
+        yield control
+        process.terminate()
+
+
+@pytest.fixture
+def sound_twin(sound_process: Path) -> Path:
+    """The same, plugged in, in a silent room."""
+    for do in ("server.start", "plug", "fault.clear", "hush", "echo.off", "heard.clear"):
+        tell(sound_process, do)
+    return sound_process
+
+
 @pytest.fixture
 def nut_twin(nut_process: Path) -> Path:
     """The same, plugged in and on the mains."""

@@ -1,4 +1,4 @@
-"""Driver `portaudio_loudspeaker`: any sound card's output (docs/drivers/portaudio_loudspeaker.md)."""
+"""Driver `portaudio_loudspeaker`: a sound card's output (docs/drivers/portaudio_loudspeaker.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Driver `portaudio_microphone`: any sound card's input (docs/drivers/portaudio_microphone.md)."""
+"""Driver `portaudio_microphone`: a sound card's input (docs/drivers/portaudio_microphone.md)."""
 
 from __future__ import annotations
 

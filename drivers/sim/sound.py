@@ -192,6 +192,7 @@ class Twin:
         self._rate = rate
         self._process: asyncio.subprocess.Process | None = None
         self._modules: dict[str, str] = {}
+        self._faulty = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._carry, daemon=True)
 
@@ -272,6 +273,7 @@ class Twin:
         )
 
     async def set_fault(self, fault: str, parts: list[str]) -> None:
+        self._faulty = True
         sides = {"mic": ("source", MIC), "spk": ("sink", SPK)}
         for part in parts:
             side, name = sides[part]
@@ -286,6 +288,9 @@ class Twin:
 
     async def clear_faults(self) -> None:
         self.room.fault = None
+        if not self._faulty:
+            return
+        self._faulty = False
         for side, name in (("source", MIC), ("sink", SPK)):
             await self._pactl(f"suspend-{side}", name, "0")
             await self._pactl(f"set-{side}-mute", name, "0")

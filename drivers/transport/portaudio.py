@@ -11,20 +11,27 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.transport.portaudio_pump import BLOCK, FAULT, FLUSH, HEAD, READY
 from drivers.transport.pulse import Endpoint, find
-from hallkit.errors import DeviceError, DeviceTimeout, DeviceUnavailable, NotSupported, Reason
+from hallkit.errors import (
+    DeviceError,
+    DeviceTimeout,
+    DeviceUnavailable,
+    NotSupported,
+    ProtocolError,
+    Reason,
+)
 from hallkit.model.sound import BLOCK_S, SAMPLE_BYTES
 
 Direction = Literal["capture", "playback"]
 Heard = Callable[[bytes, int, float, bytes], None]
 """Takes a message of the stream: kind, number, time, bytes."""
 CLOSE_LIMIT_S = 1.0
+_LONGEST_DETAIL = 500
 _LONGEST_MESSAGE = 1 << 20
 _PULSE_LATENCY_MS = "40"
 
@@ -69,15 +76,13 @@ class Pump:
         self._port = port
         self._direction = direction
         self._heard = heard
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._fault: DeviceError | None = None
+        self._stream: _Stream | None = None
         self.endpoint: Endpoint | None = None
         """What PulseAudio says of it, as it was last asked."""
 
     @property
     def is_open(self) -> bool:
-        return self._reading is not None and not self._reading.done()
+        return self._stream is not None and self._stream.fault is None
 
     async def open(self, *, timeout_s: float) -> None:
         """Find the device and start its stream; `DeviceError` for anything that is in the way."""
@@ -87,12 +92,15 @@ class Pump:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.look(timeout_s=timeout_s)
-                await self._start()
+                self._stream = await self._start()
+                await self._stream.ready
+            self.check()
         except TimeoutError as exc:
+            await self.close()
             raise DeviceTimeout(self._device_id, Reason.SILENT, "does not open") from exc
-        finally:
-            if not self.is_open:
-                await self.close()
+        except BaseException:
+            await self.close()
+            raise
 
     async def look(self, *, timeout_s: float) -> None:
         """Ask PulseAudio for the device; `DeviceUnavailable` where it is gone.
@@ -114,10 +122,10 @@ class Pump:
 
     def check(self) -> None:
         """`DeviceError` where the stream has ended."""
-        if self._fault is not None:
-            raise self._fault
-        if not self.is_open:
+        if self._stream is None:
             raise DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the stream is not open")
+        if self._stream.fault is not None:
+            raise self._stream.fault
 
     def play(self, number: int, frames: bytes) -> None:
         """Hand over one block."""
@@ -129,31 +137,12 @@ class Pump:
 
     async def close(self) -> None:
         """End the stream and its process; never raises."""
-        reading, self._reading = self._reading, None
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-            if reading is not None:
-                # To the end of the pipe, so that nothing of the process stays open.
-                await asyncio.wait({reading}, timeout=CLOSE_LIMIT_S)
-                reading.cancel()
-            self._fault = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.end()
 
-    async def _start(self) -> None:
+    async def _start(self) -> _Stream:
         port = self._port
-        self._fault = None
         settings = {
             "direction": self._direction,
             "device": "pulse" if port.host_api == "pulse" else port.device,
@@ -169,53 +158,115 @@ class Pump:
             environment["PULSE_LATENCY_MSEC"] = _PULSE_LATENCY_MS
         if port.server:
             environment["PULSE_SERVER"] = port.server
-        self._process = await asyncio.create_subprocess_exec(
+        _, stream = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Stream(self._device_id, self._heard),
             *(sys.executable, "-P", "-m", "drivers.transport.portaudio_pump"),
             json.dumps(settings),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
             # libasound tells there of every device that it does not find.
             stderr=asyncio.subprocess.DEVNULL,
             env=environment,
         )
-        if self._process.stdout is None:
-            raise RuntimeError("no standard output")
-        ready = asyncio.get_running_loop().create_future()
-        self._reading = asyncio.create_task(
-            self._read(self._process.stdout, ready), name=f"sound[{self._device_id}]"
-        )
-        await ready
-        self.check()
-
-    async def _read(self, reader: asyncio.StreamReader, ready: asyncio.Future[None]) -> None:
-        try:
-            while True:
-                kind, number, mono_s, length = HEAD.unpack(await reader.readexactly(HEAD.size))
-                data = await reader.readexactly(min(length, _LONGEST_MESSAGE))
-                if kind == READY:
-                    ready.set_result(None)
-                elif kind == FAULT:
-                    self._fault = self._fault_of(data)
-                    return
-                else:
-                    self._heard(kind, number, mono_s, data)
-        except asyncio.IncompleteReadError:
-            self._fault = self._fault or DeviceUnavailable(
-                self._device_id, Reason.PORT_GONE, "the stream's process has ended"
-            )
-        finally:
-            if not ready.done():
-                ready.set_result(None)
-            # Whoever waits looks at the fault.
-            self._heard(FAULT, 0, 0.0, b"")
-
-    def _fault_of(self, data: bytes) -> DeviceError:
-        told = json.loads(data)
-        reason = Reason(told["reason"])
-        fault = NotSupported if reason is Reason.UNSUPPORTED else DeviceUnavailable
-        return fault(self._device_id, reason, str(told["detail"])[:500])
+        return stream
 
     def _send(self, kind: bytes, number: int, data: bytes) -> None:
         self.check()
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(HEAD.pack(kind, number, 0.0, len(data)) + data)
+        if self._stream is not None:
+            self._stream.write(HEAD.pack(kind, number, 0.0, len(data)) + data)
+
+
+class _Stream(asyncio.SubprocessProtocol):
+    """The process of one stream, and the messages that it tells."""
+
+    def __init__(self, device_id: str, heard: Heard) -> None:
+        self._device_id = device_id
+        self._heard = heard
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._held = bytearray()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ending = False
+        self.fault: DeviceError | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        assert isinstance(data, bytes)  # noqa: S101 - of a pipe it is
+        self._held += data
+        while len(self._held) >= HEAD.size:
+            kind, number, mono_s, length = HEAD.unpack_from(self._held)
+            if length > _LONGEST_MESSAGE:
+                self._held.clear()
+                self._fail(self._garbled())
+                return
+            if len(self._held) < HEAD.size + length:
+                return
+            content = bytes(self._held[HEAD.size : HEAD.size + length])
+            del self._held[: HEAD.size + length]
+            self._take(kind, number, mono_s, content)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process and its pipes have ended."""
+        self._fail(
+            DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the stream's process has ended")
+        )
+        if self._transport is not None:
+            self._transport.close()
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def write(self, data: bytes) -> None:
+        """To the process; what it does not take any more is lost."""
+        pipe = self._transport and self._transport.get_pipe_transport(0)
+        if isinstance(pipe, asyncio.WriteTransport) and not pipe.is_closing():
+            pipe.write(data)
+
+    async def end(self) -> None:
+        """End the process, kindly first."""
+        self._ending = True
+        transport = self._transport
+        if transport is None:
+            return
+        pipe = transport.get_pipe_transport(0)
+        if pipe is not None:
+            pipe.close()
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await asyncio.shield(self._gone)
+        except TimeoutError:
+            transport.close()  # kills it
+            await asyncio.wait({self._gone}, timeout=CLOSE_LIMIT_S)
+        except asyncio.CancelledError:
+            transport.close()
+            raise
+
+    def _take(self, kind: bytes, number: int, mono_s: float, data: bytes) -> None:
+        if kind == READY:
+            if not self.ready.done():
+                self.ready.set_result(None)
+        elif kind == FAULT:
+            self._fail(self._told(data))
+        elif not self._ending:
+            self._heard(kind, number, mono_s, data)
+
+    def _told(self, data: bytes) -> DeviceError:
+        try:
+            told = json.loads(data)
+            reason = Reason(told["reason"])
+            detail = str(told["detail"])[:_LONGEST_DETAIL]
+        except (ValueError, KeyError, TypeError):
+            return self._garbled()
+        fault = NotSupported if reason is Reason.UNSUPPORTED else DeviceUnavailable
+        return fault(self._device_id, reason, detail)
+
+    def _garbled(self) -> ProtocolError:
+        return ProtocolError(self._device_id, Reason.GARBLED, "the stream's process")
+
+    def _fail(self, fault: DeviceError) -> None:
+        """Whoever waits looks at the fault."""
+        if self.fault is not None:
+            return
+        self.fault = fault
+        if not self.ready.done():
+            self.ready.set_result(None)
+        self._heard(FAULT, 0, 0.0, b"")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from drivers.transport.portaudio_pump import Fault, choose
-from hallkit.errors import DeviceTimeout, DeviceUnavailable, NotSupported, Reason
+from hallkit.errors import DeviceTimeout, DeviceUnavailable, NotSupported, ProtocolError, Reason
 
 Side = Literal["source", "sink"]
 
@@ -33,15 +33,23 @@ class Endpoint:
 async def endpoints(device_id: str, side: Side, *, server: str, timeout_s: float) -> list[Endpoint]:
     """All of one side. `DeviceError` where PulseAudio cannot be asked."""
     listed = await _ask(device_id, f"list {side}s", server=server, timeout_s=timeout_s)
-    return [
-        Endpoint(
-            name=str(one["name"]),
-            description=str(one.get("description", "")),
-            muted=bool(one.get("mute")) or _is_down(one.get("volume", {})),
-            is_monitor=side == "source" and bool(one.get("monitor_source")),
-        )
-        for one in listed
-    ]
+    return endpoints_of(device_id, side, listed)
+
+
+def endpoints_of(device_id: str, side: Side, listed: Any) -> list[Endpoint]:
+    """Of `pactl`'s list. `ProtocolError` for anything else."""
+    try:
+        return [
+            Endpoint(
+                name=str(one["name"]),
+                description=str(one.get("description", "")),
+                muted=bool(one.get("mute")) or _is_down(one.get("volume") or {}),
+                is_monitor=side == "source" and bool(one.get("monitor_source")),
+            )
+            for one in listed
+        ]
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ProtocolError(device_id, Reason.GARBLED, "pactl") from exc
 
 
 async def find(
@@ -59,7 +67,7 @@ async def find(
     real = {one.label: one for one in present if not one.is_monitor}
     if not wanted:
         info = await _ask(device_id, "info", server=server, timeout_s=timeout_s)
-        default = info.get(f"default_{side}_name")
+        default = info.get(f"default_{side}_name") if isinstance(info, dict) else None
         found = next((one for one in real.values() if one.name == default), None)
         if found is not None:
             return found
@@ -99,7 +107,7 @@ async def _ask(device_id: str, question: str, *, server: str, timeout_s: float) 
     try:
         return json.loads(said.decode("utf-8", "replace"))
     except ValueError as exc:
-        raise DeviceUnavailable(device_id, Reason.GARBLED, "pactl") from exc
+        raise ProtocolError(device_id, Reason.GARBLED, "pactl") from exc
 
 
 def _is_down(volume: dict[str, Any]) -> bool:

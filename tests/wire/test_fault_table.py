@@ -74,6 +74,18 @@ def dropped(name: str) -> Case:
 UNPLUGGED = Case("unplug", ({"do": "unplug"},), ({"do": "plug"},))
 POWER_CUT = Case("power.cut", ({"do": "power.cut"},), ({"do": "power.on"},))
 MAINS = ({"do": "power.back"},)
+SERVER_GONE = Case("server.kill", ({"do": "server.kill"},), ({"do": "server.start"},))
+
+
+def sound(part: str, *names: str) -> tuple[Case, ...]:
+    """Faults of a microphone or a loudspeaker, and of the server that both are known to."""
+    return (
+        Case("unplug", ({"do": "unplug", "part": part},), ({"do": "plug"},)),
+        *(wire(name, part=part) for name in names),
+        SERVER_GONE,
+    )
+
+
 
 CASES: dict[str, tuple[Case, ...]] = {
     "sdt": (
@@ -115,6 +127,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         *(fault(name) for name in ("drop", "deaf", "half", "cut", "garble", "flood", "hang_up")),
         POWER_CUT,
     ),
+    "portaudio_microphone": sound("mic", "silent", "muted", "dead", "clipping"),
+    "portaudio_loudspeaker": sound("spk", "silent", "muted"),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -135,12 +149,21 @@ CASES: dict[str, tuple[Case, ...]] = {
 
 RATINGS = ("very_satisfied", "satisfied", "basically_satisfied", "dissatisfied")
 BYTES = {level: f"A5 0{number} 5A" for number, level in enumerate((*RATINGS, "very_dissatisfied"))}
+QUICK = {"open_timeout_s": 2, "block_timeout_s": 0.5, "look_every_s": 0.1}
 MORE: dict[str, dict[str, Any]] = {
     "serial_buttons": {"buttons": BYTES},
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
     "nut": {"answer_timeout_s": 0.5},
+    "portaudio_microphone": QUICK | {"dead_after_s": 0.5, "overdriven_after_s": 0.3},
+    "portaudio_loudspeaker": QUICK,
     "ipp": {"answer_timeout_s": 0.5},
 }
+SHARED = {
+    "nut": "nut_twin",
+    "portaudio_microphone": "sound_twin",
+    "portaudio_loudspeaker": "sound_twin",
+}
+"""Fixtures of twins that take long to start."""
 
 
 def test_every_driver_is_in_the_table() -> None:
@@ -148,8 +171,10 @@ def test_every_driver_is_in_the_table() -> None:
 
 
 @asynccontextmanager
-async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[Driver, Path]]:
-    """The driver of a key, and the control socket of its twin."""
+async def opened(
+    key: str, folder: Path, shared: Path | None
+) -> AsyncIterator[tuple[Driver, Path]]:
+    """The driver of a key, and the control socket of its twin, where it is not a shared one."""
     spec = discover()[key]
     control, link = folder / "control", folder / "port"
     options: list[str | Path] = ["--control", control]
@@ -159,8 +184,12 @@ async def opened(key: str, folder: Path, nut_twin: Path) -> AsyncIterator[tuple[
         options += ["--port", "0", "--receipts", folder]
     elif key == "ipp":
         options += ["--folder", folder]
-    if key == "nut":
-        yield _driver(key, {"kind": "tcp", "port": (await _state(nut_twin))["port"]}), nut_twin
+    if shared is not None:
+        state = await _state(shared)
+        if key == "nut":
+            yield _driver(key, {"kind": "tcp", "port": state["port"]}), shared
+        else:
+            yield _driver(key, {"kind": "portaudio", "server": state["server"]}), shared
         return
     async with simulator(spec.simulator, *options):
         if "--link" in options:
@@ -194,9 +223,12 @@ async def until(ask: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(CASES))
-async def test_each_fault_has_a_state_and_words(key: str, tmp_path: Path, nut_twin: Path) -> None:
+async def test_each_fault_has_a_state_and_words(
+    key: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     rows: list[tuple[str, ...]] = []
-    async with opened(key, tmp_path, nut_twin) as (driver, control), driver:
+    shared = request.getfixturevalue(SHARED[key]) if key in SHARED else None
+    async with opened(key, tmp_path, shared) as (driver, control), driver:
 
         async def fine() -> bool:
             report = await driver.probe()
