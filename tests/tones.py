@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from itertools import pairwise
 
 RATE = 16_000
 
@@ -18,7 +19,7 @@ def tone(frequency: float, seconds: float, *, peak: float = 0.25, rate: int = RA
 def frequency_of(frames: bytes, *, rate: int = RATE) -> float:
     """By its ways through zero; 0 where there are none."""
     samples = array("h", frames)
-    pairs = enumerate(zip(samples, samples[1:], strict=False))
+    pairs = enumerate(pairwise(samples))
     rising = [at for at, (before, after) in pairs if before < 0 <= after]
     if len(rising) < 2:
         return 0.0

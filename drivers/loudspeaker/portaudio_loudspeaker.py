@@ -25,6 +25,8 @@ KEY = "portaudio_loudspeaker"
 _AHEAD = 8
 """Blocks that are handed over before the first of them is taken."""
 _REFERENCE_HELD_S = 2.0
+_LONGEST_WAY_S = 2.0
+"""No card holds more than this between program and air."""
 
 
 class PortAudioLoudspeakerConfig(PeripheralConfig):
@@ -222,7 +224,7 @@ class PortAudioLoudspeaker(Driver):
         elif kind == TAKEN and (frames := self._sent.pop(number, None)) is not None:
             self._taken += 1
             self._counts["blocks"] += 1
-            self._ends_mono_s = mono_s + BLOCK_S
+            self._ends_mono_s = min(mono_s, self._last_mono_s + _LONGEST_WAY_S) + BLOCK_S
             self._listeners.give(SoundBlock(frames=frames, rate=self.rate, mono_s=mono_s))
         elif kind == BEAT and self._sent:
             return

@@ -155,7 +155,7 @@ class PortAudioMicrophone(Driver):
                 self._pump.check()
             except DeviceError as fault:
                 self._listeners.fail(fault)
-        elif kind == BLOCK:
+        elif kind == BLOCK and len(frames) == self._config.transport.block_bytes:
             rate = self._config.transport.rate
             self._counts["blocks"] += 1
             self._counts["overflows"] += overflow

@@ -49,9 +49,11 @@ _FLOOR = 3
 _AUDIBLE = 40
 """A block whose peak is above this is heard: about -58 dBFS."""
 _NOISE_DBFS, _CLIPPING_GAIN = -25.0, 8.0
-_AIR_BLOCKS = 4
-"""What the loudspeaker has played ahead of what the microphone has taken."""
-_PIPE_BYTES = 4096
+_AIR_BLOCKS, _AIR_LIMIT_BLOCKS = 10, 40
+"""What the loudspeaker has played ahead of what the microphone takes, for PulseAudio writes in
+gulps: the sound's way through the twin. An echo comes so much later."""
+_LATE_BLOCKS = 15
+_PIPE_BYTES = 16_384
 _REFLECTIONS = ((0.0, 1.0), (0.0071, 0.45), (0.0183, -0.3), (0.0467, 0.12))
 """An echo comes more than once: seconds after the first, and its share."""
 
@@ -68,6 +70,8 @@ class Room:
         self._echo: list[tuple[int, float]] = []
         self._air: deque[int] = deque()
         """Samples of the loudspeaker that have not reached the microphone's first reflection."""
+        self._owed: int | None = None
+        """Samples that came too late to be heard in time; None: nothing came for long."""
         self._past: array[int] = array("h")
         self.fault: str | None = None
         self.clear()
@@ -119,7 +123,7 @@ class Room:
         """A block out of the loudspeaker."""
         samples = array("h", frames)
         self._air.extend(samples)
-        while len(self._air) > _AIR_BLOCKS * self.block:
+        while len(self._air) > _AIR_LIMIT_BLOCKS * self.block:
             self._air.popleft()
         peak = max(map(abs, samples))
         if peak <= _AUDIBLE:
@@ -153,7 +157,7 @@ class Room:
 
     def air(self) -> bytes:
         """The next block into the microphone."""
-        fresh = [self._air.popleft() if self._air else 0 for _ in range(self.block)]
+        fresh = self._fresh()
         longest = max((delay for delay, _ in self._echo), default=0)
         self._past = (self._past + array("h", fresh))[-(longest + self.block) :]
         if self.fault == "dead":
@@ -177,6 +181,21 @@ class Room:
         if self.fault == "clipping":
             sound = [_CLIPPING_GAIN * _FULL * (1 if sample > 0 else -1) for sample in sound]
         return array("h", (max(-_FULL - 1, min(_FULL, round(one))) for one in sound)).tobytes()
+
+    def _fresh(self) -> list[int]:
+        """What the loudspeaker plays now: so that an echo's delay stays, what is late is lost."""
+        if self._owed is None:
+            if len(self._air) < _AIR_BLOCKS * self.block:
+                return [0] * self.block
+            self._owed = 0
+        while self._owed and self._air:
+            self._air.popleft()
+            self._owed -= 1
+        fresh = [self._air.popleft() for _ in range(min(self.block, len(self._air)))]
+        self._owed += self.block - len(fresh)
+        if self._owed > _AIR_LIMIT_BLOCKS * self.block:
+            self._owed = None
+        return fresh + [0] * (self.block - len(fresh))
 
     def _noise(self, peak: int, count: int) -> list[int]:
         return [self._random.randint(-peak, peak) for _ in range(count)]
@@ -327,7 +346,7 @@ class Twin:
                 self.room.hear(bytes(held[:size]))
                 del held[:size]
             mouth.write(self.room.air())
-            due = max(due + _BLOCK_S, time.monotonic() - _AIR_BLOCKS * _BLOCK_S)
+            due = max(due + _BLOCK_S, time.monotonic() - _LATE_BLOCKS * _BLOCK_S)
             self._ended.wait(max(due - time.monotonic(), 0))
         mouth.close()
         ear.close()

@@ -28,15 +28,15 @@ _JITTER_S = 0.06
 """Times of blocks that follow each other differ by up to this from their lengths."""
 _KEPT_S = 4.0
 _MEASURED_S = 2.0
-_EARLIEST_S, _LATEST_S = -0.15, 0.45
+_EARLIEST_S, _LATEST_S = -0.15, 0.6
 """Where an echo may stand: before its time too, for the cards' times are their own claims."""
 _MARGIN_S = 0.01
 """The reference is laid so much before its echo."""
-_MOVED_S = 0.03
-"""A delay that is another by more than this is measured twice and then believed."""
+_SAME_S = 0.002
+"""A delay is believed that is measured twice."""
 _AUDIBLE = 200
 """Samples of a reference that is worth being measured."""
-_CLEAR_PEAK = 6.0
+_CLEAR_PEAK = 30.0
 """A correlation is believed where its peak stands so far above the middle of all others."""
 
 
@@ -58,6 +58,8 @@ class SpeexCanceller:
             getattr(library, name).restype = ctypes.c_void_p
         self._library = library
         self._frames = block_frames
+        self.late_frames = block_frames if suppress else 0
+        """By so many samples what comes out is later than what goes in."""
         self._out = ctypes.create_string_buffer(block_frames * SAMPLE_BYTES)
         self._echo = ctypes.c_void_p(
             library.speex_echo_state_init(block_frames, int(rate * tail_s))
@@ -116,7 +118,7 @@ class EchoCanceller:
         self._reference.add(block)
 
     def clean(self, block: SoundBlock) -> SoundBlock:
-        """The block without its echo, at its time."""
+        """A block without its echo, at its time: with suppression the one before this one."""
         at = self._near.add(block)
         count = len(block.frames) // SAMPLE_BYTES
         if at >= self._next_look:
@@ -124,7 +126,8 @@ class EchoCanceller:
             self._measure(at + count)
         reference = self._reference.cut(at - self._shift, count)
         cleaned = self._canceller.clean(block.frames, reference)
-        return block.model_copy(update={"frames": cleaned})
+        mono_s = block.mono_s - self._canceller.late_frames / self._rate
+        return block.model_copy(update={"frames": cleaned, "mono_s": mono_s})
 
     def _measure(self, end: int) -> None:
         """See whether the echo still stands where it is looked for."""
@@ -134,18 +137,14 @@ class EchoCanceller:
         lag = lag_of(near, reference, self._rate)
         if lag is None:
             return
-        slack = round(_MOVED_S * self._rate)
-        if self.delay_s is not None and abs(lag - round(self.delay_s * self._rate)) <= slack:
-            self._doubted = None
-        elif self.delay_s is None or (
-            self._doubted is not None and abs(lag - self._doubted) <= slack
-        ):
-            self.delay_s = lag / self._rate
+        doubted, self._doubted = self._doubted, lag
+        if doubted is None or abs(lag - doubted) > _SAME_S * self._rate:
+            return
+        self.delay_s = lag / self._rate
+        inside_s = (lag - self._shift) / self._rate
+        if not _MARGIN_S / 2 <= inside_s <= TAIL_S / 2:
             self._shift = lag - round(_MARGIN_S * self._rate)
-            self._doubted = None
             self._canceller.reset()
-        else:
-            self._doubted = lag
 
 
 def lag_of(near: bytes, reference: bytes, rate: int) -> int | None:
@@ -162,7 +161,9 @@ def lag_of(near: bytes, reference: bytes, rate: int) -> int | None:
         return None
     size = 1 << (len(mine) + len(theirs) - 1).bit_length()
     cross = np.fft.rfft(mine, size) * np.conj(np.fft.rfft(theirs, size))
-    correlation: Any = np.fft.irfft(cross / (np.abs(cross) + 1e-6), size)
+    strength = np.abs(cross)
+    # What is hardly there has no vote, or the rounding of silence would decide.
+    correlation: Any = np.fft.irfft(cross / (strength + 0.1 * strength.mean() + 1e-6), size)
     earliest, latest = round(_EARLIEST_S * rate), round(_LATEST_S * rate)
     looked = np.abs(np.concatenate((correlation[earliest:], correlation[: latest + 1])))
     peak = int(np.argmax(looked))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class Pump:
         self._port = port
         self._direction = direction
         self._heard = heard
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self.endpoint: Endpoint | None = None
         """What PulseAudio says of it, as it was last asked."""
 
@@ -141,7 +142,7 @@ class Pump:
         if stream is not None:
             await stream.end()
 
-    async def _start(self) -> _Stream:
+    async def _start(self) -> Stream:
         port = self._port
         settings = {
             "direction": self._direction,
@@ -159,7 +160,7 @@ class Pump:
         if port.server:
             environment["PULSE_SERVER"] = port.server
         _, stream = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Stream(self._device_id, self._heard),
+            lambda: Stream(self._device_id, self._heard),
             *(sys.executable, "-P", "-m", "drivers.transport.portaudio_pump"),
             json.dumps(settings),
             # libasound tells there of every device that it does not find.
@@ -174,7 +175,7 @@ class Pump:
             self._stream.write(HEAD.pack(kind, number, 0.0, len(data)) + data)
 
 
-class _Stream(asyncio.SubprocessProtocol):
+class Stream(asyncio.SubprocessProtocol):
     """The process of one stream, and the messages that it tells."""
 
     def __init__(self, device_id: str, heard: Heard) -> None:
@@ -190,12 +191,12 @@ class _Stream(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
 
-    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:  # noqa: ARG002  # asyncio's
         assert isinstance(data, bytes)  # noqa: S101 - of a pipe it is
         self._held += data
         while len(self._held) >= HEAD.size:
             kind, number, mono_s, length = HEAD.unpack_from(self._held)
-            if length > _LONGEST_MESSAGE:
+            if length > _LONGEST_MESSAGE or not math.isfinite(mono_s):
                 self._held.clear()
                 self._fail(self._garbled())
                 return
@@ -205,7 +206,7 @@ class _Stream(asyncio.SubprocessProtocol):
             del self._held[: HEAD.size + length]
             self._take(kind, number, mono_s, content)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's
         """The process and its pipes have ended."""
         self._fail(
             DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the stream's process has ended")

@@ -27,6 +27,7 @@ from launcher.rehearsals.fuzz_devices import (
 from launcher.rehearsals.fuzz_listeners import ButtonsDriver, ScannerDriver
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
 from launcher.rehearsals.fuzz_pages import IppDriver
+from launcher.rehearsals.fuzz_sound import SoundDriver, SoundLists
 from launcher.rehearsals.record import Plan, Record
 
 HELP = "random bytes and broken messages for drivers, bus, centre, search, flow"
@@ -63,6 +64,8 @@ async def run(plan: Plan, record: Record) -> None:
         "ipp driver": IppDriver(),
         "serial_scanner driver": ScannerDriver(),
         "serial_buttons driver": ButtonsDriver(),
+        "portaudio drivers": SoundDriver(),
+        "portaudio lists": SoundLists(),
     }
     async with AsyncExitStack() as stack:
         items = load_items()

@@ -86,7 +86,6 @@ def sound(part: str, *names: str) -> tuple[Case, ...]:
     )
 
 
-
 CASES: dict[str, tuple[Case, ...]] = {
     "sdt": (
         UNPLUGGED,
@@ -171,9 +170,7 @@ def test_every_driver_is_in_the_table() -> None:
 
 
 @asynccontextmanager
-async def opened(
-    key: str, folder: Path, shared: Path | None
-) -> AsyncIterator[tuple[Driver, Path]]:
+async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[tuple[Driver, Path]]:
     """The driver of a key, and the control socket of its twin, where it is not a shared one."""
     spec = discover()[key]
     control, link = folder / "control", folder / "port"
