@@ -1,6 +1,6 @@
 """A machine's sound without a card: a real PulseAudio, with pipes for a mouth and an ear.
 
-    python -m drivers.sim.sound --control SOCKET [--rate RATE]
+    python -m drivers.sim.sound --control SOCKET [--rate RATE] [--lead BLOCKS]
 
 Prints `ready SERVER`. What is said goes into the microphone `hall_mic`; what comes out of the
 loudspeaker `hall_spk` is heard. Orders on the control socket (drivers/sim/control.py):
@@ -25,6 +25,7 @@ import fcntl
 import math
 import os
 import random
+import shlex
 import shutil
 import signal
 import tempfile
@@ -49,9 +50,8 @@ _FLOOR = 3
 _AUDIBLE = 40
 """A block whose peak is above this is heard: about -58 dBFS."""
 _NOISE_DBFS, _CLIPPING_GAIN = -25.0, 8.0
-_AIR_BLOCKS, _AIR_LIMIT_BLOCKS = 10, 40
-"""What the loudspeaker has played ahead of what the microphone takes, for PulseAudio writes in
-gulps: the sound's way through the twin. An echo comes so much later."""
+_AIR_LIMIT_BLOCKS = 40
+"""What the loudspeaker has played and nobody takes, while there is no microphone."""
 _LATE_BLOCKS = 15
 _PIPE_BYTES = 16_384
 _REFLECTIONS = ((0.0, 1.0), (0.0071, 0.45), (0.0183, -0.3), (0.0467, 0.12))
@@ -61,8 +61,13 @@ _REFLECTIONS = ((0.0, 1.0), (0.0071, 0.45), (0.0183, -0.3), (0.0467, 0.12))
 class Room:
     """What is in the air before the microphone, and what came out of the loudspeaker."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, lead: int) -> None:
+        """`lead`: so many blocks the loudspeaker plays ahead of what the microphone takes.
+
+        PulseAudio writes in gulps; an echo comes so much later.
+        """
         self.rate = rate
+        self._lead = lead
         self.block = round(rate * _BLOCK_S)
         self._random = random.Random(20261130)  # noqa: S311 - noise
         self._floor = array("h", self._noise(_FLOOR, rate))
@@ -109,6 +114,8 @@ class Room:
 
     def set_echo(self, delay_ms: float | None, gain_db: float) -> None:
         """None: there is none."""
+        self._owed = None
+        self._air.clear()
         gain = 10 ** (gain_db / 20)
         self._echo = (
             []
@@ -185,7 +192,7 @@ class Room:
     def _fresh(self) -> list[int]:
         """What the loudspeaker plays now: so that an echo's delay stays, what is late is lost."""
         if self._owed is None:
-            if len(self._air) < _AIR_BLOCKS * self.block:
+            if len(self._air) < self._lead * self.block:
                 return [0] * self.block
             self._owed = 0
         while self._owed and self._air:
@@ -193,7 +200,7 @@ class Room:
             self._owed -= 1
         fresh = [self._air.popleft() for _ in range(min(self.block, len(self._air)))]
         self._owed += self.block - len(fresh)
-        if self._owed > _AIR_LIMIT_BLOCKS * self.block:
+        if self._owed > self._lead * self.block:
             self._owed = None
         return fresh + [0] * (self.block - len(fresh))
 
@@ -204,10 +211,10 @@ class Room:
 class Twin:
     """The server, its devices, and a thread that speaks into them and listens."""
 
-    def __init__(self, folder: Path, rate: int) -> None:
+    def __init__(self, folder: Path, rate: int, lead: int) -> None:
         self._folder = folder
         self.server = f"unix:{folder / 'native'}"
-        self.room = Room(rate)
+        self.room = Room(rate, lead)
         self._rate = rate
         self._process: asyncio.subprocess.Process | None = None
         self._modules: dict[str, str] = {}
@@ -288,7 +295,8 @@ class Twin:
     async def canceller(self) -> None:
         await self._load(
             f"module-echo-cancel source_master={MIC} sink_master={SPK} source_name={CLEAN} "
-            f"sink_name={SPOKEN} aec_method=webrtc use_master_format=1"
+            f"sink_name={SPOKEN} aec_method=webrtc use_master_format=1 "
+            "'aec_args=\"analog_gain_control=0 extended_filter=1\"'"
         )
 
     async def set_fault(self, fault: str, parts: list[str]) -> None:
@@ -315,7 +323,7 @@ class Twin:
             await self._pactl(f"set-{side}-mute", name, "0")
 
     async def _load(self, module: str) -> str:
-        number = await self._pactl("load-module", *module.split())
+        number = await self._pactl("load-module", *shlex.split(module))
         if not number:
             raise RuntimeError(f"PulseAudio does not load {module.partition(' ')[0]}")
         return number
@@ -451,7 +459,7 @@ async def run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     folder = Path(tempfile.mkdtemp(prefix="hall-sound-"))
-    twin = Twin(folder, arguments.rate)
+    twin = Twin(folder, arguments.rate, arguments.lead)
     try:
         await twin.start()
         async with control_socket(arguments.control, Orders(twin).order):
@@ -466,6 +474,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="drivers.sim.sound")
     parser.add_argument("--control", type=Path, required=True, help="socket that takes orders")
     parser.add_argument("--rate", type=int, default=16_000, help="samples a second of its devices")
+    parser.add_argument("--lead", type=int, default=10, help="blocks between sound and its echo")
     asyncio.run(run(parser.parse_args()))
 
 
