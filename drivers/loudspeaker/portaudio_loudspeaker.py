@@ -98,7 +98,8 @@ class PortAudioLoudspeaker(Driver):
                 await self._drop()
                 self._fault(fault)
                 raise
-            except asyncio.CancelledError:
+            except BaseException:
+                # Cancelled, or whoever makes the sound has failed.
                 self._silence()
                 raise
 
@@ -107,7 +108,12 @@ class PortAudioLoudspeaker(Driver):
         if not self._pump.is_open:
             return
         number = self._silence()
-        await self._until(lambda: self._flushed >= number)
+        try:
+            await self._until(lambda: self._flushed >= number)
+        except DeviceError as fault:
+            # Then it is silenced with its stream.
+            await self._drop()
+            self._fault(fault)
 
     async def heard(self) -> AsyncIterator[SoundBlock]:
         """See `hallkit.ports.loudspeaker.Loudspeaker.heard`."""

@@ -8,7 +8,7 @@ loudspeaker `hall_spk` is heard. Orders on the control socket (drivers/sim/contr
     speak {tone: 440 | noise: true | file: "x.wav", level: -20, seconds: 1}    level in dBFS
     hush
     heard            {seconds, level, frequency, silent_s} since the last `heard.clear`
-    heard.clear
+    heard.clear      once nothing has been heard for a moment
     echo {delay_ms: 60, gain_db: -6}    echo.off     the loudspeaker is heard by the microphone
     unplug {part: "mic" | "spk"}        plug         without a part: both
     server.kill      server.start
@@ -47,6 +47,7 @@ _BLOCK_S = 0.02
 _FULL = 32_767
 _FLOOR = 3
 """The noise of a live microphone, in steps of the scale: about -83 dBFS."""
+_FADED_S = 0.15
 _AUDIBLE = 40
 """A block whose peak is above this is heard: about -58 dBFS."""
 _NOISE_DBFS, _CLIPPING_GAIN = -25.0, 8.0
@@ -421,6 +422,9 @@ class Orders:
             case "heard":
                 return {"heard": room.heard}
             case "heard.clear":
+                # The last of what somebody played may still be in a pipe.
+                while room.heard["silent_s"] < _FADED_S:
+                    await asyncio.sleep(_BLOCK_S)
                 room.clear()
             case "echo":
                 room.set_echo(float(order.get("delay_ms", 60)), float(order.get("gain_db", -6)))

@@ -34,7 +34,8 @@ Heard = Callable[[bytes, int, float, bytes], None]
 CLOSE_LIMIT_S = 1.0
 _LONGEST_DETAIL = 500
 _LONGEST_MESSAGE = 1 << 20
-_PULSE_LATENCY_MS = "40"
+_PULSE_LATENCY_MS = {"capture": "40", "playback": "80"}
+"""What is played may be held longer: a stop throws it away, and a busy machine stutters less."""
 
 
 class PortAudioPort(BaseModel):
@@ -156,7 +157,7 @@ class Pump:
             variable = "PULSE_SOURCE" if self._direction == "capture" else "PULSE_SINK"
             environment[variable] = self.endpoint.name
             # Else PulseAudio may hold sound for up to two seconds to save power.
-            environment["PULSE_LATENCY_MSEC"] = _PULSE_LATENCY_MS
+            environment["PULSE_LATENCY_MSEC"] = _PULSE_LATENCY_MS[self._direction]
         if port.server:
             environment["PULSE_SERVER"] = port.server
         _, stream = await asyncio.get_running_loop().subprocess_exec(

@@ -31,7 +31,10 @@ class Loudspeaker(Peripheral, Protocol):
         ...
 
     async def stop(self) -> None:
-        """Silence it now, within some 10 ms; whoever plays gets their `Played` at once."""
+        """Silence it now, within some 10 ms; whoever plays gets their `Played` at once.
+
+        Never raises for a fault of the device: one that does not obey is closed.
+        """
         ...
 
     def heard(self) -> AsyncIterator[SoundBlock]:
