@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from drivers.driver import Driver
-from drivers.registry import DriverSpec, PeripheralConfig
-from drivers.sound.fan_out import FanOut
+from drivers.registry import DriverSpec
+from drivers.sound.card import SoundCard, SoundConfig
 from drivers.sound.level import scaled
-from drivers.transport.portaudio import PortAudioPort, Pump
 from drivers.transport.portaudio_pump import BEAT, FLUSH, TAKEN
-from hallkit.errors import DeviceError, DeviceTimeout, NeedsAttention, Reason
-from hallkit.model.device import DeviceReport, DeviceStatus
+from drivers.transport.pulse import Endpoint
+from hallkit.errors import DeviceError, Reason
 from hallkit.model.sound import BLOCK_S, SAMPLE_BYTES, Played, SoundBlock
 from hallkit.runtime.clock import Clock
 
@@ -29,48 +26,32 @@ _LONGEST_WAY_S = 2.0
 """No card holds more than this between program and air."""
 
 
-class PortAudioLoudspeakerConfig(PeripheralConfig):
+class PortAudioLoudspeakerConfig(SoundConfig):
     """`[[peripherals]]` entry of a loudspeaker."""
 
     driver: Literal["portaudio_loudspeaker"]
-    transport: PortAudioPort = PortAudioPort()
     volume: Annotated[float, Field(ge=0, le=1)] = 1.0
     """At the start; what PulseAudio and the card make of it stands there."""
-    open_timeout_s: Annotated[float, Field(gt=0, le=30)] = 5.0
-    block_timeout_s: Annotated[float, Field(gt=0, le=30)] = 2.0
-    """A loudspeaker that takes nothing for so long is lost."""
-    look_every_s: Annotated[float, Field(gt=0, le=600)] = 3.0
-    """How often PulseAudio is asked whether the device is still there, and not muted."""
 
 
-class PortAudioLoudspeaker(Driver):
-    """A loudspeaker. Its stream runs from the first probe on and plays silence in between."""
+class PortAudioLoudspeaker(SoundCard):
+    """A loudspeaker. It plays silence in between."""
 
     def __init__(self, config: PortAudioLoudspeakerConfig, clock: Clock) -> None:
-        super().__init__(config.id, port="loudspeaker", key=KEY, clock=clock)
+        super().__init__(
+            config, clock, port="loudspeaker", direction="playback", held_s=_REFERENCE_HELD_S
+        )
         self._config = config
-        self._pump = Pump(config.id, config.transport, "playback", self._take)
         self._volume = config.volume
-        self._listeners = FanOut(round(_REFERENCE_HELD_S / BLOCK_S))
-        self._opening = asyncio.Lock()
         self._turn = asyncio.Lock()
-        self._moved = asyncio.Event()
         self._sent: dict[int, bytes] = {}
         """Handed over and not taken yet."""
         self._number = 0
         self._flushed = 0
         self._stopped = asyncio.Event()
-        self._last_mono_s = 0.0
-        self._looked_mono_s = 0.0
         self._ends_mono_s = 0.0
         """When the last block that was taken has been heard."""
         self._taken = 0
-        self._counts: Counter[str] = Counter()
-
-    @property
-    def rate(self) -> int:
-        """See `hallkit.ports.loudspeaker.Loudspeaker.rate`."""
-        return self._config.transport.rate
 
     @property
     def volume(self) -> float:
@@ -82,17 +63,11 @@ class PortAudioLoudspeaker(Driver):
             raise ValueError(f"{volume} is not between 0 and 1")
         self._volume = volume
 
-    async def probe(self) -> DeviceReport:
-        """Whether it is there and takes sound."""
-        async with self._opening:
-            return await self._guard(self._look)
-
     async def play(self, sound: bytes | AsyncIterable[bytes]) -> Played:
         """See `hallkit.ports.loudspeaker.Loudspeaker.play`."""
         async with self._turn:
+            await self._opened()
             try:
-                async with self._opening:
-                    await self._open()
                 return await self._play(sound)
             except DeviceError as fault:
                 await self._drop()
@@ -117,12 +92,9 @@ class PortAudioLoudspeaker(Driver):
 
     async def heard(self) -> AsyncIterator[SoundBlock]:
         """See `hallkit.ports.loudspeaker.Loudspeaker.heard`."""
-        listening = self._listeners.listen()
-        try:
+        async with aclosing(self._listeners.listen()) as listening:
             async for block in listening:
                 yield block
-        finally:
-            await listening.aclose()  # type: ignore[attr-defined]  # a generator
 
     def diagnostics(self) -> Mapping[str, str | int | float]:
         """Counters since start; nothing of what was said."""
@@ -134,37 +106,15 @@ class PortAudioLoudspeaker(Driver):
             "dropped": self._listeners.dropped,
         }
 
-    async def _look(self) -> DeviceReport:
-        await self._open()
-        self._pump.check()
-        now = self._clock.mono_s()
-        stale = now - self._last_mono_s > self._config.block_timeout_s
-        endpoint = self._pump.endpoint
-        muted = endpoint is not None and endpoint.muted
-        if stale or muted or now - self._looked_mono_s > self._config.look_every_s:
-            self._looked_mono_s = now
-            await self._pump.look(timeout_s=self._config.open_timeout_s)
-        if stale:
-            raise self._takes_nothing()
-        endpoint = self._pump.endpoint
-        if endpoint is not None and endpoint.muted:
-            raise NeedsAttention(self._config.id, Reason.MUTED, "muted in PulseAudio")
-        return self._works()
-
-    async def _open(self) -> None:
-        if self._pump.is_open:
-            return
+    def _begin(self) -> None:
         self._sent.clear()
-        self._moved.clear()
-        await self._pump.open(timeout_s=self._config.open_timeout_s)
-        self._looked_mono_s = self._clock.mono_s()
-        self._counts["connections"] += 1
-        try:
-            async with asyncio.timeout(self._config.open_timeout_s):
-                await self._moved.wait()
-        except TimeoutError as exc:
-            raise self._takes_nothing() from exc
-        self._pump.check()
+
+    def _is_doubtful(self) -> bool:
+        return self._pump.endpoint is not None and self._pump.endpoint.muted
+
+    def _examine(self, endpoint: Endpoint | None) -> None:
+        if endpoint is not None and endpoint.muted:
+            raise self._attention(Reason.MUTED, "muted in PulseAudio")
 
     async def _play(self, sound: bytes | AsyncIterable[bytes]) -> Played:
         self._stopped.clear()
@@ -220,10 +170,9 @@ class PortAudioLoudspeaker(Driver):
                     await self._moved.wait()
             except TimeoutError as exc:
                 await self._pump.look(timeout_s=self._config.open_timeout_s)
-                raise self._takes_nothing() from exc
+                raise self._stands_still() from exc
 
-    def _take(self, kind: bytes, number: int, mono_s: float, _data: bytes) -> None:
-        """A message of the stream, on the loop."""
+    def _take(self, kind: bytes, number: int, mono_s: float, data: bytes) -> None:  # noqa: ARG002
         self._last_mono_s = self._clock.mono_s()
         if kind == FLUSH:
             self._flushed = number
@@ -235,17 +184,6 @@ class PortAudioLoudspeaker(Driver):
         elif kind == BEAT and self._sent:
             return
         self._moved.set()
-
-    def _works(self) -> DeviceReport:
-        endpoint = self._pump.endpoint
-        model = endpoint.description if endpoint is not None else self._config.transport.device
-        return self._update(status=DeviceStatus.ONLINE, reason=None, action=None, model=model)
-
-    def _takes_nothing(self) -> DeviceTimeout:
-        return DeviceTimeout(self._config.id, Reason.SILENT, "takes no sound")
-
-    async def _drop(self) -> None:
-        await self._pump.close()
 
 
 async def _until_stopped(

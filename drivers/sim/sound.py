@@ -423,7 +423,7 @@ class Orders:
                 return {"heard": room.heard}
             case "heard.clear":
                 # The last of what somebody played may still be in a pipe.
-                while room.heard["silent_s"] < _FADED_S:
+                while room.heard["silent_s"] < _FADED_S:  # noqa: ASYNC110  # a thread's
                     await asyncio.sleep(_BLOCK_S)
                 room.clear()
             case "echo":

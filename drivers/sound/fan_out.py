@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from hallkit.errors import DeviceError
 from hallkit.model.sound import SoundBlock
@@ -65,7 +65,7 @@ class FanOut:
         for one in self._listening:
             one.fail(fault)
 
-    async def listen(self) -> AsyncIterator[SoundBlock]:
+    async def listen(self) -> AsyncGenerator[SoundBlock, None]:
         """What is given from now on."""
         one = Listening(self._limit)
         self._listening.add(one)

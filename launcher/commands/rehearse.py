@@ -26,7 +26,7 @@ HELP = "rehearse faults, nonsense, long days, many machines"
 FOLDER = CHECKOUT / "var" / "rehearsals"
 HELPERS = frozenset(
     {"record", "citizen", "nonsense"}
-    | {"fuzz_devices", "fuzz_listeners", "fuzz_messages", "fuzz_pages", "fuzz_wire"}
+    | {"fuzz_devices", "fuzz_listeners", "fuzz_messages", "fuzz_pages", "fuzz_sound", "fuzz_wire"}
 )
 SEEDS = 1_000_000
 
