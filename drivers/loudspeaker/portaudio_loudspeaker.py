@@ -66,6 +66,7 @@ class PortAudioLoudspeaker(SoundCard):
     async def play(self, sound: bytes | AsyncIterable[bytes]) -> Played:
         """See `hallkit.ports.loudspeaker.Loudspeaker.play`."""
         async with self._turn:
+            self._stopped.clear()
             await self._opened()
             try:
                 return await self._play(sound)
@@ -81,6 +82,8 @@ class PortAudioLoudspeaker(SoundCard):
     async def stop(self) -> None:
         """See `hallkit.ports.loudspeaker.Loudspeaker.stop`."""
         if not self._pump.is_open:
+            # Whoever plays may just be opening it.
+            self._stopped.set()
             return
         number = self._silence()
         try:
@@ -117,7 +120,6 @@ class PortAudioLoudspeaker(SoundCard):
             raise self._attention(Reason.MUTED, "muted in PulseAudio")
 
     async def _play(self, sound: bytes | AsyncIterable[bytes]) -> Played:
-        self._stopped.clear()
         self._taken = 0
         given = 0
         held = bytearray()

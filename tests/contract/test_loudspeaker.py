@@ -228,6 +228,15 @@ async def test_stop_does_not_wait_for_who_gives_the_sound(bench: Bench) -> None:
     assert await asyncio.wait_for(playing, bench.patience_s) == Played(seconds=0, complete=False)
 
 
+async def test_who_has_just_begun_is_stopped_too(bench: Bench) -> None:
+    playing = asyncio.create_task(bench.speaker.play(sound(bench, LONG_S)))
+    await asyncio.sleep(0)
+    await bench.speaker.stop()
+    played = await asyncio.wait_for(playing, bench.patience_s)
+    assert not played.complete
+    assert played.seconds < 1
+
+
 async def test_after_a_stop_it_plays_again(bench: Bench) -> None:
     playing = await begun(bench, LONG_S)
     await bench.speaker.stop()
