@@ -41,6 +41,8 @@ _STATUS_OF_REASON: dict[Reason, tuple[DeviceStatus, ErrorAction]] = {
     Reason.TOO_HOT: (DeviceStatus.ONLINE, ErrorAction.MAINTENANCE),
     Reason.DOOR_OPEN: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
     Reason.COVERED: (DeviceStatus.USER_ERROR, ErrorAction.CLEAR),
+    Reason.MUTED: (DeviceStatus.USER_ERROR, ErrorAction.CLEAR),
+    Reason.OVERDRIVEN: (DeviceStatus.ONLINE, ErrorAction.CLEAR),
     Reason.UNSUPPORTED: (DeviceStatus.HARDWARE_ERROR, ErrorAction.CONFIGURATION),
     Reason.CONFIGURATION: (DeviceStatus.USER_ERROR, ErrorAction.CONFIGURATION),
     Reason.INTERNAL: (DeviceStatus.HARDWARE_ERROR, ErrorAction.SOFTWARE_ERROR),

@@ -25,22 +25,35 @@ from hallkit.runtime.config import MISSING, hint, problems_of
 
 PORT_FOLDERS = (
     "auxiliaries",
-    "chip_card_reader",
     "camera",
+    "chip_card_reader",
     "code_scanner",
     "id_card_reader",
     "key_panel",
     "led_bar",
+    "loudspeaker",
+    "microphone",
     "page_printer",
     "rating_buttons",
     "ticket_printer",
     "ups",
 )
-MEDIA_PORTS = frozenset({"camera"})
-"""Opened by the process that works on their pictures; the agent never does."""
+MEDIA_PORTS = frozenset({"camera", "loudspeaker", "microphone"})
+"""Opened by the process that works on their pictures or sound; the agent never does."""
 Quality = Literal["bronze", "silver", "gold"]
 Transport = Literal[
-    "evdev", "file", "hidraw", "http", "ipp", "pcsc", "rtsp", "serial", "tcp", "usb", "v4l2"
+    "evdev",
+    "file",
+    "hidraw",
+    "http",
+    "ipp",
+    "pcsc",
+    "portaudio",
+    "rtsp",
+    "serial",
+    "tcp",
+    "usb",
+    "v4l2",
 ]
 
 

@@ -88,6 +88,24 @@ def modbus_twins(modbus_processes: dict[str, Path]) -> dict[str, Path]:
     return modbus_processes
 
 
+@pytest.fixture(scope="session")
+def sound_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """A real PulseAudio without a card."""
+    control = tmp_path_factory.mktemp("sound") / "control"
+    with running("drivers.sim.sound", control, shared_processes):
+        yield control
+
+
+@pytest.fixture
+def sound_twin(sound_process: Path) -> Path:
+    """The same, plugged in, in a silent room."""
+    for do in ("server.start", "plug", "fault.clear", "hush", "echo.off", "heard.clear"):
+        tell(sound_process, do)
+    return sound_process
+
+
 @pytest.fixture
 def nut_twin(nut_process: Path) -> Path:
     """The same, plugged in and on the mains."""

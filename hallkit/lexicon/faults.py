@@ -22,6 +22,8 @@ _DOWN: Mapping[str, str] = {
     "id_card_reader": "machine.reader_down",
     "key_panel": "machine.keys_down",
     "led_bar": "machine.bar_down",
+    "loudspeaker": "machine.voice_down",
+    "microphone": "machine.ears_down",
     "page_printer": "machine.pages_down",
     "rating_buttons": "machine.rating_down",
     "ticket_printer": "machine.printer_down",

@@ -52,6 +52,7 @@ DEBIAN = {
     ),
     "PortAudio (MIT), Speex DSP (BSD-3-Clause)": ("libportaudio2", "libspeexdsp1"),
     "PulseAudio (LGPL-2.1 or later), a server of its own": ("pulseaudio", "pulseaudio-utils"),
+    "ALSA's plugins (LGPL-2.1 or later)": ("libasound2-plugins",),
     "PC/SC Lite (BSD-3-Clause)": ("libpcsclite1", "pcscd"),
     "vsmartcard's virtual reader (GPL-3.0 or later), a driver of that service": (
         "vsmartcard-vpcd",

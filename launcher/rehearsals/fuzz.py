@@ -35,6 +35,7 @@ from launcher.rehearsals.fuzz_listeners import (
 )
 from launcher.rehearsals.fuzz_messages import Flow, fuzzed_bus, fuzzed_centre, fuzzed_search
 from launcher.rehearsals.fuzz_pages import IppDriver
+from launcher.rehearsals.fuzz_sound import SoundDriver, SoundLists
 from launcher.rehearsals.record import Plan, Record
 
 HELP = "random bytes and broken messages for drivers, bus, centre, search, flow"
@@ -77,6 +78,8 @@ async def run(plan: Plan, record: Record) -> None:
         "serial_buttons driver": ButtonsDriver(),
         "wedge_scanner driver": WedgeDriver(),
         "evdev_keys driver": KeysDriver(),
+        "portaudio drivers": SoundDriver(),
+        "portaudio lists": SoundLists(),
     }
     async with AsyncExitStack() as stack:
         items = load_items()

@@ -43,7 +43,7 @@ def test_the_scale_is_explained(checkout: Path) -> None:
 def test_every_folder_of_a_port_is_searched(checkout: Path) -> None:
     """Folders that hold no drivers of a port are named here; any other is a port's."""
     found = {path.parent.name for path in (checkout / "drivers").glob("*/__init__.py")}
-    assert found - {"documents", "sim", "transport"} == set(PORT_FOLDERS)
+    assert found - {"documents", "sim", "sound", "transport"} == set(PORT_FOLDERS)
 
 
 def test_its_port_is_a_protocol_of_ours(spec: DriverSpec) -> None:

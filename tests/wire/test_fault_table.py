@@ -118,6 +118,17 @@ def unit_off(*units: int) -> tuple[Orders, Orders]:
 
 
 MAINS = ({"do": "power.back"},)
+SERVER_GONE = Case("server.kill", ({"do": "server.kill"},), ({"do": "server.start"},))
+
+
+def sound(part: str, *names: str) -> tuple[Case, ...]:
+    """Faults of a microphone or a loudspeaker, and of the server that both are known to."""
+    return (
+        Case("unplug", ({"do": "unplug", "part": part},), ({"do": "plug"},)),
+        *(wire(name, part=part) for name in names),
+        SERVER_GONE,
+    )
+
 
 CASES: dict[str, tuple[Case, ...]] = {
     "opencv": (
@@ -208,6 +219,8 @@ CASES: dict[str, tuple[Case, ...]] = {
             passes=True,
         ),
     ),
+    "portaudio_microphone": sound("mic", "silent", "muted", "dead", "clipping"),
+    "portaudio_loudspeaker": sound("spk", "silent", "muted"),
     "nut": (
         Case("power.lost", ({"do": "power.lost"},), MAINS),
         Case("power.low", ({"do": "power.low"},), MAINS),
@@ -228,6 +241,7 @@ CASES: dict[str, tuple[Case, ...]] = {
 
 RATINGS = ("very_satisfied", "satisfied", "basically_satisfied", "dissatisfied")
 BYTES = {level: f"A5 0{number} 5A" for number, level in enumerate((*RATINGS, "very_dissatisfied"))}
+QUICK = {"open_timeout_s": 2, "block_timeout_s": 0.5, "look_every_s": 0.1}
 MORE: dict[str, dict[str, Any]] = {
     "serial_buttons": {"buttons": BYTES},
     "onbon": {"width_px": 128, "answer_timeout_s": 0.5},
@@ -254,6 +268,8 @@ MORE: dict[str, dict[str, Any]] = {
         },
     },
     "nut": {"answer_timeout_s": 0.5},
+    "portaudio_microphone": QUICK | {"dead_after_s": 0.5, "overdriven_after_s": 0.3},
+    "portaudio_loudspeaker": QUICK,
     "ipp": {"answer_timeout_s": 0.5},
     "pcsc": {"call_timeout_s": 0.5},
     "opencv": {
@@ -272,6 +288,8 @@ SHARED = {
     "evdev_keys": "evdev_twin",
     "pcsc": "pcsc_twin",
     "opencv": "camera_twin",
+    "portaudio_microphone": "sound_twin",
+    "portaudio_loudspeaker": "sound_twin",
 }
 """Fixtures of twins that run already (tests/twins.py)."""
 
@@ -295,11 +313,14 @@ async def opened(key: str, folder: Path, shared: Path | None) -> AsyncIterator[t
     if shared is not None:
         state = await _state(shared)
         tcp = {"kind": "tcp", "port": state.get("port")}
+        sound = {"kind": "portaudio", "server": state.get("server")}
         places = {
             "wedge_scanner": {"kind": "evdev", "path": state.get("link")},
             "evdev_keys": {"kind": "evdev", "path": state.get("link")},
             "pcsc": {"kind": "pcsc", "reader": "Hall Twin 00 00"},
             "opencv": {"kind": "http", "uri": f"http://127.0.0.1:{state.get('port')}/video"},
+            "portaudio_microphone": sound,
+            "portaudio_loudspeaker": sound,
         }
         yield _driver(key, places.get(key, tcp)), shared
         return

@@ -1,0 +1,1 @@
+"""Drivers of the port `loudspeaker`, one family per file."""

@@ -1,0 +1,1 @@
+"""Drivers of the port `microphone`, one family per file."""

@@ -1,0 +1,1 @@
+"""What is done with sound before somebody hears it or understands it: levels, echoes."""
