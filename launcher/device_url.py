@@ -4,7 +4,9 @@
     tcp://192.168.1.50:9100                  ipps://192.168.1.60/ipp/print
 
 The scheme is the transport's `kind`; the rest fills the fields of that transport's settings, the
-query its other fields. What the settings refuse is told as it is in a machine's file.
+query its other fields; an address that is one whole field (`ipps://`, `rtsp://`) keeps its own.
+All are text, which the settings read as their kind. What they refuse is told as it is in a
+machine's file.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def entry_of(
         table = entry
         for name in tables:
             table = table.setdefault(name, {})
-        table[last] = _value(value)
+            if not isinstance(table, dict):
+                raise ConfigError([ConfigProblem("--set", key, f"{name} is no table")])
+        table[last] = value
     return entry
 
 
@@ -59,10 +63,9 @@ def _transport(spec: DriverSpec, url: str) -> dict[str, Any]:
         known = ", ".join(f"{name}://…" for name in models)
         raise ConfigError([ConfigProblem(_FILE, url, "no such wire", f"{spec.key} has {known}")])
     fields = models[kind].model_fields
-    told: dict[str, Any] = {"kind": kind}
-    told |= {name: _value(value) for name, value in parse_qsl(parts.query)}
     if "uri" in fields:
-        return told | {"uri": url}
+        return {"kind": kind, "uri": url}
+    told: dict[str, Any] = {"kind": kind, **dict(parse_qsl(parts.query))}
     try:
         port = parts.port
     except ValueError:
@@ -87,21 +90,7 @@ def _models(spec: DriverSpec) -> dict[str, type[BaseModel]]:
     return {get_args(model.model_fields["kind"].annotation)[0]: model for model in models}
 
 
-def _value(text: str) -> Any:
-    """A number or yes or no where it reads as one."""
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def without_secrets(url: str) -> str:
-    """The address without what stands before its `@`."""
+    """The address without what stands before its `@` and behind its `?`."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

@@ -29,10 +29,13 @@ from drivers.sim.control import order
 from drivers.sim.process import simulator
 from drivers.sim.testbed import VARIABLE
 
+ORDER_LIMIT_S = 30.0
+
 
 def tell(control: Path, do: str) -> dict[str, Any]:
     """Send one order and wait for its answer; `AssertionError` if it says no."""
     with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(ORDER_LIMIT_S)
         line.connect(str(control))
         line.sendall(json.dumps({"do": do}).encode() + b"\n")
         with line.makefile() as answers:
@@ -47,11 +50,13 @@ def running(module: str, control: Path, shared_processes: set[int], *options: st
     command = [sys.executable, "-P", "-m", module, "--control", str(control), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         shared_processes.add(process.pid)
-        assert process.stdout is not None
-        ready, _, told = process.stdout.readline().partition(" ")
-        assert ready.strip() == "ready"
-        yield told.strip()
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            ready, _, told = process.stdout.readline().partition(" ")
+            assert ready.strip() == "ready", f"{module}: {ready!r} instead of ready"
+            yield told.strip()
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")

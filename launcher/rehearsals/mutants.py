@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from drivers.registry import discover
-from launcher.mutation import mutants, told_apart
+from launcher.mutation import honest_twins_pass, mutants, told_apart
 from launcher.rehearsals.record import Plan, Record
 
 HELP = "simulators that lie; the contract suites must find them out"
@@ -37,5 +37,12 @@ async def run(plan: Plan, record: Record) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(len(order)):
             tasks.create_task(one(number))
+    for key in sorted(discover()):
+        if time.monotonic() > end:
+            record.counts["controls not tried"] += 1
+            continue
+        holds = await asyncio.to_thread(honest_twins_pass, key, plan.root / f"honest-{key}")
+        record.counts["controls"] += 1
+        record.expect("every honest twin is believed", holds, driver=key)
     missing = sorted(discover().keys() - {mutant.driver for mutant in order})
     record.expect("every driver's simulator has mutants", not missing, missing=missing)

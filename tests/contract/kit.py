@@ -31,7 +31,15 @@ DEVICE = "device"
 SIMULATED_PATIENCE_S = 10.0
 """How long a test waits for what a twin was told to do."""
 BY_HAND_PATIENCE_S = 300.0
-_UNDONE = ("mend", "heal")
+_BROKEN = frozenset({"break_", "unplug", "power_cut", "power"})
+_UNDOES = {
+    "mend": _BROKEN,
+    "heal": _BROKEN,
+    "lift": frozenset({"lay"}),
+    "remove": frozenset({"insert", "insert_other", "insert_mute"}),
+    "hush": frozenset({"say"}),
+}
+_LEAVES_NOTHING = frozenset({"press", "scan", "people", "pass_time", *_UNDOES})
 CAN_NOT = 3
 """With what a program in the person's place ends where it can't do something."""
 
@@ -54,13 +62,14 @@ class Hands:
         self._say = say
         self._attended = attended
         self._program = shlex.split(program) if program else None
-        self.owes = False
-        """Something was done that is not undone yet."""
+        self._owed: set[str] = set()
+        """What was done and is not undone yet."""
 
     async def do(self, method: str, *arguments: Any) -> None:
         """Have it done. Skips the test where nobody can do it, or nobody is there."""
         await self._tell(method, *arguments)
-        self.owes = method not in _UNDONE
+        self._owed -= _UNDOES.get(method, frozenset())
+        self._owed |= {method} - _LEAVES_NOTHING
 
     async def ask(self, method: str, read: Answer, *arguments: Any) -> Any:
         """Have it looked at."""
@@ -69,15 +78,16 @@ class Hands:
             try:
                 return read(typed)
             except ValueError:
+                assert self._program is None, f"{method}: the program's answer makes no sense"
                 _print(self._say("bench.again"))
 
     async def restore(self) -> None:
         """Have the device as it was, for the next test."""
-        if self.owes and self._program is not None:
+        if self._owed and self._program is not None:
             await self._call(self._program, "restore")
-        elif self.owes:
+        elif self._owed:
             await self._line(self._say("bench.restore"))
-        self.owes = False
+        self._owed.clear()
 
     async def _tell(self, method: str, *arguments: Any) -> str:
         names = [str(getattr(argument, "value", argument)) for argument in arguments]

@@ -18,14 +18,19 @@ from drivers.transport.serial import SerialPort
 from drivers.transport.usb import UsbPort
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, NeedsAttention, Reason
 from hallkit.model.device import DeviceStatus, ErrorAction, Media
-from hallkit.model.identity import id_number_is_valid
+from hallkit.model.identity import CardKind, IdentityCard, id_number_is_valid
 from hallkit.ports.id_card_reader import CardRead, CardUnreadable, IdCardReader, NoCard
 from hallkit.runtime.clock import SystemClock
 from tests.contract.kit import device
 from tests.fakes.id_card_reader import FakeIdCardReader
 from tests.twins import UsbBus
 
-PERSONAL = ("张三", "11010519491231002X", "19491231", "1949, 12, 31", "方亭")
+
+def personal_words(card: IdentityCard) -> list[str]:
+    """What must not be read anywhere."""
+    born = (f"{card.birth:%Y%m%d}", f"{card.birth.year}, {card.birth.month}, {card.birth.day}")
+    words = (card.name, card.number, *born, card.address, card.address[6:])
+    return [word for word in words if len(word) > 1]
 
 
 class Bench(ABC):
@@ -154,13 +159,16 @@ async def test_a_card_is_read_once_until_it_is_lifted(bench: Bench) -> None:
     await bench.lay()
     first = await bench.reader.poll_card()
     assert isinstance(first, CardRead)
-    assert id_number_is_valid(first.card.number)
+    # No number may stand in what a failing test says.
+    is_right = first.card.kind is not CardKind.RESIDENT or id_number_is_valid(first.card.number)
+    assert is_right
     assert await bench.reader.poll_card() == NoCard(left_behind=True)
     assert bench.reader.report.media is Media.PRESENT
     await bench.lift()
     assert await bench.reader.poll_card() == NoCard(left_behind=False)
     await bench.lay()
-    assert await bench.reader.poll_card() == first
+    is_the_same = await bench.reader.poll_card() == first
+    assert is_the_same
 
 
 async def test_an_unreadable_card_is_an_outcome_and_the_reader_still_works(bench: Bench) -> None:
@@ -241,4 +249,5 @@ async def test_nothing_of_a_person_is_told(bench: Bench) -> None:
     outcome = await bench.reader.poll_card()
     assert isinstance(outcome, CardRead)
     told = f"{outcome} {bench.reader.diagnostics()} {bench.reader.report}"
-    assert not [word for word in PERSONAL if word in told]
+    is_quiet = not any(word in told for word in personal_words(outcome.card))
+    assert is_quiet

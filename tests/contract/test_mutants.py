@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drivers.registry import discover
-from launcher.mutation import Mutant, mutants, told_apart
+from launcher.mutation import Mutant, honest_twins_pass, mutants, told_apart
 
 ALL = mutants()
 FIRST = {mutant.driver: mutant for mutant in reversed(ALL)}
@@ -24,6 +24,13 @@ def test_every_driver_has_mutants() -> None:
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: f"{mutant.driver}: {mutant.lie}")
 def test_a_mutant_is_one_change_of_what_stands_there(mutant: Mutant, tmp_path: Path) -> None:
     mutant.lay(tmp_path)
+
+
+@pytest.mark.wire
+@pytest.mark.timeout(180)
+async def test_an_honest_twin_is_believed(tmp_path: Path) -> None:
+    """The control: it is the lie that fails, not the copy."""
+    assert await asyncio.to_thread(honest_twins_pass, "serial_scanner", tmp_path)
 
 
 @pytest.mark.wire
