@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
@@ -85,6 +85,15 @@ _OUTPUT_FAULTS = {
 }
 """What a fault says of an output whose unit is heard otherwise; any other: it does not follow."""
 _MUTE = (Reason.SILENT, Reason.GARBLED)
+_NEAR = tuple(
+    map(
+        ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),  # RFC 1918, RFC 4193
+            *("169.254.0.0/16", "fe80::/10", "127.0.0.0/8", "::1/128"),  # this link, this machine
+        ),
+    )
+)
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -219,7 +228,7 @@ def _is_near(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return False
-    return address.is_private and not address.is_unspecified
+    return any(address in network for network in _NEAR)
 
 
 class _Unit:
