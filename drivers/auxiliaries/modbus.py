@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from drivers.auxiliaries.modbus_bus import Bus
+from drivers.auxiliaries.modbus_bus import Bus, TcpLine
 from drivers.auxiliaries.modbus_frames import (
     Framing,
     Request,
@@ -37,9 +37,9 @@ from drivers.auxiliaries.modbus_map import (
 from drivers.driver import Driver, status_of
 from drivers.registry import DriverSpec, PeripheralConfig
 from drivers.transport.serial import SerialPort, SerialTransport
-from drivers.transport.tcp import TcpPort, TcpTransport
+from drivers.transport.tcp import TcpPort
 from drivers.transport.transport import Transport
-from hallkit.errors import DeviceError, DeviceUnavailable, NotSupported, ProtocolError, Reason
+from hallkit.errors import DeviceError, DeviceUnavailable, NotSupported, Reason
 from hallkit.model.auxiliaries import (
     AuxiliaryReading,
     Contact,
@@ -77,6 +77,23 @@ _ALARMS: Mapping[tuple[PointKind, ContactState], Reason] = {
     (PointKind.HEAT_SENSOR, ContactState.ON): Reason.TOO_HOT,
     (PointKind.CABINET_DOOR, ContactState.OPEN): Reason.DOOR_OPEN,
 }
+
+_OUTPUT_FAULTS = {
+    Reason.OCCUPIED: Reason.OCCUPIED,
+    Reason.CONFIGURATION: Reason.CONFIGURATION,
+    Reason.UNSUPPORTED: Reason.CONFIGURATION,
+}
+"""What a fault says of an output whose unit is heard otherwise; any other: it does not follow."""
+_MUTE = (Reason.SILENT, Reason.GARBLED)
+_NEAR = tuple(
+    map(
+        ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),  # RFC 1918, RFC 4193
+            *("169.254.0.0/16", "fe80::/10", "127.0.0.0/8", "::1/128"),  # this link, this machine
+        ),
+    )
+)
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -211,7 +228,7 @@ def _is_near(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return False
-    return address.is_private and not address.is_unspecified
+    return any(address in network for network in _NEAR)
 
 
 class _Unit:
@@ -227,6 +244,8 @@ class _Unit:
         self.values: dict[tuple[Table, int], int] | None = None
         """What it said last; None while it does not answer."""
         self.fault: DeviceError | None = None
+        self.is_mute = False
+        """None of its blocks was answered when they were last asked."""
         self.asked_s = 0.0
 
 
@@ -270,7 +289,7 @@ class ModbusAuxiliaries(Driver):
         wire = transport or (
             SerialTransport(config.id, port)
             if isinstance(port, SerialPort)
-            else TcpTransport(config.id, port)
+            else TcpLine(config.id, port)
         )
         framing: Framing = Rtu() if config.is_rtu else Tcp()
         self._bus = Bus(
@@ -302,6 +321,8 @@ class ModbusAuxiliaries(Driver):
         self._pulse_ends_s: dict[str, float] = {}
         self._falling: dict[str, asyncio.Task[None]] = {}
         """Outputs that this program switches off again, by their point."""
+        self._opened: set[str] = set()
+        """Outputs that were given a pulse or seen on behind its time, and not seen off since."""
         self._told: dict[str, ContactState] = {}
         """Contacts as they were told last."""
         self._odd: set[str] = set()
@@ -337,15 +358,17 @@ class ModbusAuxiliaries(Driver):
         async with self._lock:
             if output.pulse_s is None:
                 self._wanted[point] = on
+            elif not on:
+                self._pulse_ends_s.pop(point, None)
             try:
                 await self._bus.open()
                 if output.pulse_s is not None and on:
                     follows = await self._pulse(output, output.pulse_s)
                 else:
-                    self._end_pulse(output)
                     follows = await self._set(output, on=on)
             except DeviceError as fault:
-                await self._take_fault(output.unit, fault)
+                self._take_output_fault(output, fault)
+                self._tell()
                 raise
             if not follows:
                 self._tell()
@@ -396,6 +419,7 @@ class ModbusAuxiliaries(Driver):
             raise
         patient = patient or all(unit.fault for unit in self._units)
         for unit in self._units:
+            await self._release_due()
             now_s = self._clock.mono_s()
             if not patient and unit.fault and now_s < unit.asked_s + _SILENT_LEFT_S:
                 continue
@@ -403,31 +427,78 @@ class ModbusAuxiliaries(Driver):
             try:
                 await self._hear(unit)
             except DeviceError as fault:
-                await self._take_fault(unit, fault)
-                if not self._bus.is_open and not isinstance(fault, ProtocolError):
+                self._take_fault(unit, fault)
+                if self._bus.is_lost:
                     break
-            else:
-                self._set_fault(unit, None)
         faults = [unit.fault for unit in self._units if unit.fault is not None]
         if len(faults) == len(self._units):
             raise faults[0]
-        self._take_values()
 
     async def _hear(self, unit: _Unit) -> None:
-        """All of its points, and its outputs brought to what is wanted of them."""
+        """Its doors locked, all of its points, and its outputs brought to what is wanted of them.
+
+        What an output lacks is its own: it must not hide what a contact beside it says.
+        """
         await self._bus.open()
+        await self._lock_doors(unit)
         values: dict[tuple[Table, int], int] = {}
+        unit.is_mute = True
         for block in unit.blocks:
             values |= await self._block(unit, block)
+            unit.is_mute = False
         unit.values = values
-        for output in self._outputs.values():
-            wanted = self._wanted_of(output)
-            if output.unit is not unit or wanted is None:
-                continue
-            if output.is_on() is wanted:
-                self._alarm(output.name, None)
-            elif await self._set(output, on=wanted):
-                self._counts["outputs_restored"] += 1
+        self._set_fault(unit, None)
+        self._take_values(unit)
+        for output in self._outputs_of(unit):
+            await self._try(output, self._bring_round)
+
+    async def _lock_doors(self, unit: _Unit) -> None:
+        """Outputs whose pulse is over go off whatever becomes of the rest of their unit: each is
+        asked by itself if it was opened, or if its unit was not heard whole the last time.
+
+        Of a unit that did not answer at all those that were not opened wait for its blocks: each
+        question costs a deadline there.
+        """
+        is_mute = unit.is_mute and unit.fault is not None and unit.fault.reason in _MUTE
+        for output in self._outputs_of(unit):
+            may_wait = unit.values is not None or is_mute
+            if self._is_over(output) and (output.name in self._opened or not may_wait):
+                fault = await self._try(output, self._lock_again)
+                is_mute = is_mute or (fault is not None and fault.reason in _MUTE)
+
+    async def _lock_again(self, output: _Output) -> None:
+        if not await self._follows(output, on=False) and await self._set(output, on=False):
+            self._counts["outputs_restored"] += 1
+
+    async def _bring_round(self, output: _Output) -> None:
+        wanted = self._wanted_of(output)
+        if wanted is None:
+            return
+        is_on = output.is_on()
+        if is_on is not None:
+            self._take_output(output, is_on=is_on)
+        if is_on is wanted:
+            self._alarm(output.name, None)
+        elif await self._set(output, on=wanted):
+            self._counts["outputs_restored"] += 1
+
+    async def _try(
+        self, output: _Output, do: Callable[[_Output], Awaitable[None]]
+    ) -> DeviceError | None:
+        """Do it; its fault, unless that is one of the whole line."""
+        await self._release_due()
+        try:
+            await self._bus.open()
+            await do(output)
+        except DeviceError as fault:
+            if self._bus.is_lost:
+                raise
+            self._take_output_fault(output, fault)
+            return fault
+        return None
+
+    def _outputs_of(self, unit: _Unit) -> list[_Output]:
+        return [output for output in self._outputs.values() if output.unit is unit]
 
     async def _block(self, unit: _Unit, block: Block) -> dict[tuple[Table, int], int]:
         data = await self._bus.ask(unit.address, read(block.table, block.start, block.count))
@@ -440,32 +511,55 @@ class ModbusAuxiliaries(Driver):
         """
         if output.pulse_s is None:
             return self._wanted.get(output.name)
-        runs = self._clock.mono_s() < self._pulse_ends_s.get(output.name, 0.0)
-        return None if runs else False
+        return False if self._is_over(output) else None
 
-    async def _set(self, output: _Output, *, on: bool) -> bool:
+    def _is_over(self, output: _Output) -> bool:
+        """It falls back by itself, and its time has passed."""
+        ends_s = self._pulse_ends_s.get(output.name, 0.0)
+        return output.pulse_s is not None and self._clock.mono_s() >= ends_s
+
+    async def _set(self, output: _Output, *, on: bool, again: bool = True) -> bool:
         """Whether it follows."""
-        await self._bus.ask(output.unit.address, output.request(on=on))
+        await self._bus.ask(output.unit.address, output.request(on=on), again=again)
         return await self._follows(output, on=on)
 
     async def _follows(self, output: _Output, *, on: bool) -> bool:
         """An echo is no proof: the output itself is read."""
-        channel = output.channel
-        block = Block(channel.read, channel.address, channel.width)
-        values = await self._block(output.unit, block)
+        values = await self._own_block(output)
         if output.unit.values is not None:
             output.unit.values |= values
-        follows = (channel.is_on(raw_of(channel, values)) is not output.invert) is on
+        channel = output.channel
+        is_on = channel.is_on(raw_of(channel, values)) is not output.invert
+        self._take_output(output, is_on=is_on)
+        follows = is_on is on
         # The rest of its unit is heard as before, so this is no fault of the unit.
         self._alarm(output.name, None if follows else Reason.UNRECOVERABLE)
         return follows
 
+    async def _own_block(self, output: _Output) -> dict[tuple[Table, int], int]:
+        channel = output.channel
+        block = Block(channel.read, channel.address, channel.width)
+        return await self._block(output.unit, block)
+
+    def _take_output(self, output: _Output, *, is_on: bool) -> None:
+        """Only an output that was seen off behind its pulse has fallen back."""
+        if not self._is_over(output):
+            return
+        if is_on:
+            self._opened.add(output.name)
+        else:
+            self._opened.discard(output.name)
+            self._pulse_ends_s.pop(output.name, None)
+            self._stop_timer(output)
+
     async def _pulse(self, output: _Output, seconds: float) -> bool:
-        # A line that has ended unseen is found by a question, which may be asked again.
-        await self._block(output.unit, output.unit.blocks[0])
-        self._end_pulse(output)
+        # A line that has ended unseen is found by a question, which may be asked again; and what
+        # cannot be seen to lock again is not opened.
+        await self._own_block(output)
+        self._stop_timer(output)
         self._counts["pulses"] += 1
         ends_s = self._clock.mono_s() + seconds
+        self._opened.add(output.name)
         if output.timed is not None:
             self._pulse_ends_s[output.name] = ends_s + _TIMER_SLACK_S
             await self._bus.ask(output.unit.address, output.timed, again=False)
@@ -475,13 +569,24 @@ class ModbusAuxiliaries(Driver):
         self._falling[output.name] = asyncio.create_task(
             self._fall_back(output, seconds), name=f"pulse[{output.name}]"
         )
-        return await self._set(output, on=True)
+        return await self._set(output, on=True, again=False)
 
     async def _fall_back(self, output: _Output, seconds: float) -> None:
         await self._clock.sleep(seconds)
         async with self._lock:
-            await self._release(output)
-            del self._falling[output.name]
+            if output.name in self._opened:
+                await self._release(output)
+            self._falling.pop(output.name, None)
+
+    async def _release_due(self) -> None:
+        """Pulses whose time is over do not wait until the whole line was asked.
+
+        Each is tried once; what fails is tried again when its unit is heard.
+        """
+        now_s = self._clock.mono_s()
+        for name in tuple(self._falling):
+            if self._pulse_ends_s.get(name, now_s + 1) <= now_s:
+                await self._release(self._outputs[name])
 
     async def _release(self, output: _Output) -> None:
         """Switch off at the end of a pulse; who cannot be reached is switched off when heard."""
@@ -490,21 +595,19 @@ class ModbusAuxiliaries(Driver):
             await self._bus.open()
             await self._set(output, on=False)
         except DeviceError as fault:
-            await self._take_fault(output.unit, fault)
+            self._take_output_fault(output, fault)
+        self._tell()
 
-    def _end_pulse(self, output: _Output) -> None:
-        self._pulse_ends_s.pop(output.name, None)
-        if (task := self._falling.pop(output.name, None)) is not None:
+    def _stop_timer(self, output: _Output) -> None:
+        task = self._falling.pop(output.name, None)
+        if task is not None and task is not asyncio.current_task():
             task.cancel()
 
-    def _take_values(self) -> None:
-        """Contacts, counters and alarms out of what the units said."""
+    def _take_values(self, unit: _Unit) -> None:
+        """Contacts, counters and alarms out of what a unit said."""
         now_s = self._clock.mono_s()
-        for unit, name, point in self._points():
-            if unit.values is None:
-                self._told.pop(name, None)
-                continue
-            raw = raw_of(unit.channels[point.channel], unit.values)
+        for name, point in unit.points.items():
+            raw = raw_of(unit.channels[point.channel], unit.values or {})
             if point.kind in _CONTACTS:
                 self._take_contact(unit, name, point)
             elif name in self._counters:
@@ -568,13 +671,20 @@ class ModbusAuxiliaries(Driver):
             unknown=tuple(unknown),
         )
 
-    async def _take_fault(self, unit: _Unit, fault: DeviceError) -> None:
+    def _take_fault(self, unit: _Unit, fault: DeviceError) -> None:
         """A fault of one unit; of all where the line itself is gone."""
-        if not self._bus.is_open and not isinstance(fault, ProtocolError):
+        if self._bus.is_lost:
             self._lose(fault)
         else:
             self._set_fault(unit, fault)
         self._tell()
+
+    def _take_output_fault(self, output: _Output, fault: DeviceError) -> None:
+        """A fault of one output; of all units where the line itself is gone."""
+        if self._bus.is_lost:
+            self._lose(fault)
+        else:
+            self._alarm(output.name, _OUTPUT_FAULTS.get(fault.reason, Reason.UNRECOVERABLE))
 
     def _lose(self, fault: DeviceError) -> None:
         for unit in self._units:
@@ -586,6 +696,8 @@ class ModbusAuxiliaries(Driver):
         unit.fault = fault
         if fault is not None:
             unit.values = None
+            for name in unit.points:
+                self._told.pop(name, None)
         if before is not after:
             detail = fault.detail if fault is not None else ""
             self._log.info("unit.state", unit=unit.name, reason=after, detail=detail)
@@ -609,7 +721,8 @@ class ModbusAuxiliaries(Driver):
             *(faults if all_lost else ()),
             *self._standing(Reason.TOO_HOT),
             *faults,
-            *self._standing(Reason.UNRECOVERABLE, Reason.DOOR_OPEN),
+            *self._standing(Reason.UNRECOVERABLE, Reason.CONFIGURATION, Reason.OCCUPIED),
+            *self._standing(Reason.DOOR_OPEN),
         )
         if not ranked:
             return self._update(status=DeviceStatus.ONLINE, reason=None, action=None)
@@ -631,16 +744,21 @@ class ModbusAuxiliaries(Driver):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """What this program would have switched off later it switches off now."""
-        running = [self._outputs[name] for name in self._falling]
-        tasks = list(self._falling.values())
-        for output in running:
-            self._end_pulse(output)
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for output in running:
-            async with self._lock:
-                await self._release(output)
-        await super().__aexit__(exc_type, exc, traceback)
+        """What was opened and not seen off is switched off now, unless its unit does that."""
+        try:
+            timers = tuple(self._falling.values())
+            self._falling.clear()
+            for timer in timers:
+                timer.cancel()
+            await asyncio.gather(*timers, return_exceptions=True)
+            # A frame may be lost: each is asked twice.
+            for output in (*self._outputs.values(), *self._outputs.values()):
+                async with self._lock:
+                    own_timer_runs = output.timed is not None and not self._is_over(output)
+                    if output.name in self._opened and not own_timer_runs:
+                        await self._release(output)
+        finally:
+            await super().__aexit__(exc_type, exc, traceback)
 
 
 def _told_of(unit: _Unit) -> str:

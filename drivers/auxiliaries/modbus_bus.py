@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections import Counter
 
 from drivers.auxiliaries.modbus_frames import Broken, Framing, Refused, Request
+from drivers.transport.tcp import TcpTransport
 from drivers.transport.transport import Transport
 from hallkit.errors import (
     DeviceBusy,
@@ -40,6 +43,19 @@ _MEANING: dict[int, tuple[type[DeviceError], Reason]] = {
     0x0B: (DeviceTimeout, Reason.SILENT),
 }
 """Exception codes of the application protocol, section 7."""
+
+
+class TcpLine(TcpTransport):
+    """A TCP connection that can be ended at once."""
+
+    def abort(self) -> None:
+        """End it; what was written and has not left yet never will."""
+        writer, self._writer, self._reader = self._writer, None, None
+        if writer is None:
+            return
+        wire: socket.socket = writer.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
 
 class Bus:
@@ -78,11 +94,18 @@ class Bus:
         """What was no answer was as long as one: nothing more is to come."""
         self._proven = False
         """Something has answered since it was opened."""
+        self._hung_up = False
+        """It was ended here, not by the other side."""
         self.counts: Counter[str] = Counter()
 
     @property
     def is_open(self) -> bool:
         return self._wire.is_open
+
+    @property
+    def is_lost(self) -> bool:
+        """The wire itself has ended or does not open, for all units."""
+        return not self._wire.is_open and not self._hung_up
 
     async def open(self) -> None:
         """Does nothing if it is open."""
@@ -94,7 +117,14 @@ class Bus:
 
     async def close(self) -> None:
         self._proven = False
+        self._hung_up = False
         await self._wire.close()
+
+    async def _hang_up(self) -> None:
+        if isinstance(self._wire, TcpLine):
+            self._wire.abort()
+        await self.close()
+        self._hung_up = True
 
     async def ask(self, unit: int, request: Request, *, again: bool = True) -> bytes:
         """What the unit answers, without function and byte count.
@@ -102,9 +132,12 @@ class Bus:
         With `again` an answer that came spoilt is asked for once more, and so is one that a
         connection took along which had worked before: peers hang up on whoever is idle. Silence is
         told at once, and its unit left alone until a late answer has passed.
+
+        Without `again` nothing of it goes out any more behind the error, as far as that is in the
+        hands of this machine: a TCP connection is aborted.
         """
         try:
-            return await self._exchange(unit, request)
+            return await self._exchange(unit, request, again=again)
         except ProtocolError:
             if not (again and (self._came_whole or not self.is_open)):
                 raise
@@ -113,9 +146,9 @@ class Bus:
                 raise
         self.counts["repeated"] += 1
         await self.open()
-        return await self._exchange(unit, request)
+        return await self._exchange(unit, request, again=again)
 
-    async def _exchange(self, unit: int, request: Request) -> bytes:
+    async def _exchange(self, unit: int, request: Request, *, again: bool) -> bytes:
         quiet_at_s = max(self._quiet_at_s, self._late_until_s.get(unit, 0.0))
         if (wait_s := quiet_at_s - self._clock.mono_s()) > 0:
             await self._clock.sleep(wait_s)
@@ -142,6 +175,8 @@ class Bus:
             self._quiet_at_s = now_s + self._pause_s
             if is_due and not self._came_whole and not self._framing.is_numbered:
                 self._late_until_s[unit] = now_s + self._late_s
+            if is_due and not again and isinstance(self._wire, TcpLine) and self._wire.is_open:
+                await self._hang_up()
         self._proven = True
         return answer
 
@@ -159,12 +194,12 @@ class Bus:
                 answer = self._framing.find(bytes(received), unit, request)
             except Broken as broken:
                 # Where the next frame begins nobody knows.
-                await self.close()
+                await self._hang_up()
                 raise self._garbled(str(broken)) from broken
             if answer is not None:
                 return answer
             if len(received) > _MOST_BYTES:
-                await self.close()
+                await self._hang_up()
                 raise self._garbled(f"more than {_MOST_BYTES} bytes")
 
     def _unheard(self, received: bytearray, request: Request) -> DeviceError:

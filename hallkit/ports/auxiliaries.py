@@ -34,7 +34,8 @@ class Auxiliaries(Peripheral, Protocol):
         """Switch an output; returns when the module has confirmed it, read back.
 
         An output with a pulse time falls back by itself. Raises `NotSupported` if the point is no
-        output. Any other `DeviceError`: it was not reached. Then it is switched as soon as it is
-        back, if that is still wanted then; a pulse never is.
+        output. Any other `DeviceError`: it is not known to have followed, and may have been
+        reached; a door may stand open for its pulse. What is no pulse is then switched as soon as
+        its module is heard, if that is still wanted then; a pulse is not given again.
         """
         ...

@@ -16,8 +16,11 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from structlog.testing import capture_logs
 
 from drivers.auxiliaries.modbus import ModbusAuxiliaries, ModbusConfig
+from drivers.auxiliaries.modbus_bus import Bus, TcpLine
+from drivers.auxiliaries.modbus_frames import Tcp, WriteFunction, write
 from drivers.driver import status_of
 from drivers.sim.control import order
+from drivers.transport.tcp import TcpPort
 from hallkit.errors import DeviceError, DeviceUnavailable, Reason
 from hallkit.model.auxiliaries import ContactState
 from hallkit.model.device import DeviceReport, DeviceStatus
@@ -384,8 +387,9 @@ async def test_a_door_that_could_not_be_locked_is_locked_when_its_unit_is_heard(
         await one.tell("fault.set", fault="deaf", times=0)
         clock.advance(5.1)
         async with asyncio.timeout(LONG_S):
-            while one.driver.report.reason is not Reason.SILENT:
+            while one.driver.report.reason is not Reason.UNRECOVERABLE:
                 await one.outputs()
+        assert (await one.driver.probe()).reason is Reason.SILENT
         assert await one.outputs() == [17]
         await one.tell("fault.clear")
         await one.driver.probe()
@@ -442,6 +446,80 @@ async def test_a_timer_that_fails_is_seen(tcp: Path) -> None:
         clock.advance(0.2)
         await one.driver.probe()
         assert await one.outputs(2) == []
+
+
+@pytest.mark.parametrize("how", ["silence", "given up", "asked again"])
+async def test_nothing_of_a_pulse_goes_out_behind_its_error(how: str) -> None:
+    """A connection that ends politely still delivers what the other side has not taken."""
+    asked, ends = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read(100)
+            asked.set()
+            ends.set_result(await reader.read(100))
+        except ConnectionResetError:
+            asked.set()
+            ends.set_result("reset")
+        writer.close()
+
+    server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    async with server:
+        port = TcpPort(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        bus = Bus(
+            "cabinet",
+            TcpLine("cabinet", port),
+            Tcp(),
+            SystemClock(),
+            connect_timeout_s=LONG_S,
+            answer_timeout_s=LONG_S if how == "given up" else 0.05,
+            late_s=0,
+            baud=None,
+        )
+        await bus.open()
+        pulse = write(WriteFunction.COIL, 0x200, (50,))
+        asking = asyncio.create_task(bus.ask(2, pulse, again=how == "asked again"))
+        await asked.wait()
+        if how == "given up":
+            asking.cancel()
+        with pytest.raises((DeviceError, asyncio.CancelledError)):
+            await asking
+        assert bus.is_open == (how == "asked again")
+        assert not bus.is_lost, "the line itself is fine"
+        await bus.close()
+        async with asyncio.timeout(LONG_S):
+            assert await ends == (b"" if how == "asked again" else "reset")
+
+
+async def test_a_pulse_that_was_not_confirmed_loses_no_other_unit(tcp: Path) -> None:
+    async with rig(tcp, units={"io": IO, "relays": relay()}) as one:
+        await one.driver.probe()
+        await one.tell("fault.set", fault="silent", unit=2, after=1)
+        with pytest.raises(DeviceError) as unheard:
+            await one.driver.switch("door", on=True)
+        assert unheard.value.reason is Reason.SILENT
+        assert await one.outputs(2) == [0], "it was reached"
+        facts = one.driver.diagnostics()
+        assert (facts["unit io"], facts["unit relays"]) == ("fine", "fine")
+        assert (await one.driver.read()).unknown == ()
+
+
+@pytest.mark.parametrize("code", [0x03, 0x04, 0x06])
+async def test_an_output_that_is_refused_hides_no_smoke(control: Path, code: int) -> None:
+    async with rig(control) as one:
+        await one.driver.switch("lamp", on=True)
+        await one.tell("power.cut", unit=1)
+        await one.tell("power.on", unit=1)
+        await one.tell("input", unit=1, address=1, on=True)
+        # Inputs, outputs and counters are answered; what would bring the lamp back is not.
+        await one.tell("fault.set", fault="exception", code=code, after=3)
+        assert (await one.driver.probe()).reason is Reason.SMOKE
+        facts = one.driver.diagnostics()
+        assert facts["unit io"] == "fine"
+        assert "alarm lamp" in facts
+        await one.driver.probe()
+        assert await one.outputs() == [16]
+        assert "alarm lamp" not in one.driver.diagnostics()
 
 
 async def test_an_inverted_lamp_is_on_while_its_relay_is_off(control: Path) -> None:

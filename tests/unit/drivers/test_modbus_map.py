@@ -194,7 +194,25 @@ def test_two_units_are_told_apart() -> None:
     assert "two points with the same name" in mistakes_of(both)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "192.168.1.50", "10.0.0.9", "fd00::1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("0.0.0.0", "192.0.2.1", "198.18.0.1", "100.64.0.1", "172.32.0.1"),  # noqa: S104
+        *("240.0.0.1", "255.255.255.255", "::", "2001:db8::1", "::ffff:8.8.8.8", "ff02::1"),
+    ],
+)
+def test_an_address_that_is_special_but_not_of_the_house_is_not_taken(host: str) -> None:
+    told = mistakes_of(entry(transport={"kind": "tcp", "host": host, "port": 502}))
+    assert f"{host} is no private address" in told
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "127.0.0.1", "192.168.1.50", "10.0.0.9", "172.31.9.9", "169.254.3.4"),
+        *("fd00::1", "fe80::1", "fe80::1%eth0", "::1"),
+    ],
+)
 def test_a_private_address_is_taken(host: str) -> None:
     wire = {"kind": "tcp", "host": host, "port": 502}
     config = ModbusConfig.model_validate(entry({"address": 255}, transport=wire))
