@@ -128,7 +128,8 @@ def _plain(uri: str, count: int, *, pause_s: float) -> tuple[list[float], float]
             held, image = capture.read()
             if held:
                 height, width = image.shape[:2]
-                ages.append(_age_ms(width, height, memoryview(image).cast("B")))
+                pixels: Any = image
+                ages.append(_age_ms(width, height, memoryview(pixels).cast("B")))
         time.sleep(pause_s)
     cpu = _percent(used_s, began_s)
     for capture in captures:

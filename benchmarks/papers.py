@@ -220,11 +220,10 @@ def _household(_: Random, who: Somebody, other: Somebody, fault: str) -> Case:
 
 def _proof(_: Random, who: Somebody, other: Somebody, fault: str) -> Case:
     of = other if fault == "same_person" else who
-    sheets = (papers.proof(of, page=1, pages=2), papers.proof(of, page=2, pages=2))
+    first, last = papers.proof(of, page=1, pages=2), papers.proof(of, page=2, pages=2)
     if fault == "stamp":
-        sheets = (sheets[0], sheets[1].saying(seal=""))
-    if fault == "complete":
-        sheets = sheets[:1]
+        last = last.saying(seal="")
+    sheets = (first,) if fault == "complete" else (first, last)
     return Case(
         _material("居住证明", "same_person", "stamp", "complete"),
         sheets,

@@ -76,6 +76,9 @@ class Driver(ABC):
             since_ms=clock.wall_ms(),
         )
 
+    def recall(self, last: DeviceReport) -> None:  # noqa: B027 - most devices need no memory
+        """What an earlier driver of this device reported last, before the first probe."""
+
     @property
     def report(self) -> DeviceReport:
         """The last known state."""

@@ -53,6 +53,8 @@ _BROKEN = frozenset(
     }
 )
 _LOOK_AFTER = frozenset({DeviceStatus.USER_ERROR, DeviceStatus.POTENTIAL_FRAUD})
+LINE_MM = 3.75
+"""Of `DeviceReport.paper_left_lines`."""
 _URGENCY: tuple[Tone, ...] = ("fault", "attention", "plain", "done")
 
 
@@ -65,6 +67,8 @@ class PeripheralView(Value):
     model: str
     status: DeviceStatus
     paper: Paper
+    paper_left_m: int | None
+    """Metres estimated to be left on its roll."""
     reason: Reason | None
     tone: Tone
     words: str
@@ -264,12 +268,17 @@ def peripheral_view(report: DeviceReport, now_ms: int) -> PeripheralView:
         model=report.model,
         status=report.status,
         paper=report.paper,
+        paper_left_m=_metres(report.paper_left_lines),
         reason=report.reason,
         tone=tone,
         words=words,
         advice=for_technicians(report),
         since_ms=min(report.since_ms, now_ms) if told else None,
     )
+
+
+def _metres(lines: int | None) -> int | None:
+    return None if lines is None else round(lines * LINE_MM / 1000)
 
 
 def _condition(report: DeviceReport) -> tuple[Tone, str]:

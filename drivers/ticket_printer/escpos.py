@@ -32,6 +32,7 @@ from drivers.ticket_printer.escpos_status import (
     of_port_status,
     of_real_time,
 )
+from drivers.ticket_printer.roll import Roll
 from drivers.transport.serial import SerialPort, SerialTransport
 from drivers.transport.tcp import TcpPort, TcpTransport
 from drivers.transport.transport import Transport
@@ -72,6 +73,10 @@ class EscPosConfig(PeripheralConfig):
     driver: Literal["escpos"]
     transport: Annotated[TcpPort | SerialPort | UsbPort, Field(discriminator="kind")]
     profile: str = "escpos_generic"
+    roll_m: Annotated[float, Field(gt=0, le=500)] | None = None
+    """Metres of paper on a new roll, to count what is left; None: nothing is counted."""
+    near_end_m: Annotated[float, Field(ge=0, le=50)] = 3.0
+    """What is still on the roll when its sensor says that it ends soon."""
 
     @field_validator("profile")
     @classmethod
@@ -101,7 +106,15 @@ class EscPosPrinter(Driver):
         self._frames: deque[Frame] = deque()
         self._noise = 0
         self._identified = False
+        self._roll = (
+            Roll(whole_m=config.roll_m, near_end_m=config.near_end_m) if config.roll_m else None
+        )
         self._counts: Counter[str] = Counter()
+
+    def recall(self, last: DeviceReport) -> None:
+        """What was left on the roll, and whether it was to be changed soon."""
+        if self._roll is not None:
+            self._roll.recall(last.paper_left_lines, last.paper)
 
     async def probe(self) -> DeviceReport:
         """How the printer is. While it prints: the last report, kept true by its own status."""
@@ -167,6 +180,10 @@ class EscPosPrinter(Driver):
             request = _ASK_PAPER_SENSOR
         self._noise = 0
         self._counts["lines_estimated"] += job.lines
+        if self._roll is not None:
+            # More may be on paper than was confirmed, never less than was counted.
+            self._roll.printed(job.lines)
+            self._update(paper_left_lines=self._roll.left)
         reason: Reason | None
         try:
             try:
@@ -386,7 +403,17 @@ class EscPosPrinter(Driver):
         """The printer's condition as the report."""
         reason = condition.reason
         status, action = status_of(reason) if reason else (DeviceStatus.ONLINE, None)
-        return self._update(status=status, reason=reason, action=action, paper=condition.paper)
+        left = None
+        if self._roll is not None:
+            self._roll.seen(condition.paper)
+            left = self._roll.left
+        return self._update(
+            status=status,
+            reason=reason,
+            action=action,
+            paper=condition.paper,
+            paper_left_lines=left,
+        )
 
     def _fault(self, fault: DeviceError) -> DeviceReport:
         """Take a fault into the report; nobody knows the paper of a printer that is lost."""

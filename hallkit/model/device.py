@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from hallkit.errors import Reason
 from hallkit.model.base import Value
@@ -77,6 +80,8 @@ class DeviceReport(Value):
     paper: Paper = Paper.UNKNOWN
     media: Media = Media.UNKNOWN
     toner: Toner = Toner.UNKNOWN
+    paper_left_lines: Annotated[int, Field(ge=0)] | None = None
+    """Lines of 3.75 mm estimated to be left on its roll; None: nobody knows."""
     model: str = ""
     """What the device says it is; empty until it has answered."""
     serial: str = ""

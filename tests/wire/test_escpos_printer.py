@@ -18,6 +18,7 @@ from drivers.sim.control import order
 from drivers.sim.process import simulator
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_profile import load_profile
+from drivers.ticket_printer.roll import LINE_MM
 from drivers.transport.serial import SerialPort
 from drivers.transport.tcp import TcpPort, TcpTransport
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
@@ -66,6 +67,8 @@ class Rig:
             driver="escpos",
             transport=TcpPort(host="127.0.0.1", port=port),
             profile=profile,
+            roll_m=4_000 * LINE_MM / 1000,
+            near_end_m=200 * LINE_MM / 1000,
         )
         shorter = load_profile(profile).model_copy(update=deadlines)
         self.printer = EscPosPrinter(config, SystemClock(), profile=shorter)
@@ -304,6 +307,23 @@ async def test_paper_out_refill_and_reprint(rig: Rig) -> None:
     facts = rig.printer.diagnostics()
     outcomes = [facts[f"slips_{result}"] for result in PrintResult]
     assert outcomes == [1, 1, 1]
+
+
+async def test_the_roll_is_counted_as_it_shrinks(rig: Rig) -> None:
+    """The twin's rolls have 4,000 lines, and its sensor tells of the last 200."""
+    assert (await rig.printer.probe()).paper_left_lines is None, "nobody saw it put in"
+    await rig.tell("paper.set", lines=0)
+    assert (await rig.printer.probe()).paper_left_lines == 0
+    await rig.tell("paper.refill")
+    assert (await rig.printer.probe()).paper_left_lines == 4_000
+    for _ in range(5):
+        assert await rig.print() == COMPLETED
+    counted, there = rig.printer.report.paper_left_lines, (await rig.state())["paper_lines"]
+    assert counted is not None
+    printed = 4_000 - there
+    assert abs(counted - there) <= printed // 10, "what was printed is known to a tenth"
+    await rig.tell("paper.set", lines=150)
+    assert (await rig.printer.probe()).paper_left_lines == 200, "no more than the sensor grants"
 
 
 @pytest.mark.parametrize("dialect", ["generic", "epson"])

@@ -70,6 +70,11 @@ def test_smoke_is_told_before_whatever_else_is_broken() -> None:
     assert view._verdict("online", parts) == ("attention", "reason.smoke")
 
 
+@pytest.mark.parametrize(("lines", "metres"), [(None, None), (0, 0), (4_000, 15), (21_333, 80)])
+def test_what_is_left_on_a_roll_is_said_in_metres(lines: int | None, metres: int | None) -> None:
+    assert peripheral_view(printer(paper_left_lines=lines), NOW_MS).paper_left_m == metres
+
+
 def test_a_clock_that_is_ahead_does_not_show_the_future() -> None:
     assert peripheral_view(printer(since_ms=NOW_MS + 30_000), NOW_MS).since_ms == NOW_MS
     assert peripheral_view(printer(since_ms=NOW_MS * 2), NOW_MS).since_ms is None
