@@ -208,6 +208,7 @@ class _Agent:
         self.api = AgentApi(
             places.runtime / SOCKET_NAME,
             self.recorder,
+            clock,
             reports=reports,
             queue=self.queue,
             leases=lease_handlers(self.leases, TERMINAL_ROLE),
@@ -216,7 +217,7 @@ class _Agent:
             journal,
             clock,
             limits=settings.maintenance,
-            serving=self._is_serving,
+            serving=self._may_be_serving,
             working=lambda: self.leases.any_of(TECHNICIAN_ROLE),
             tell=self._maintenance_changed,
         )
@@ -393,6 +394,10 @@ class _Agent:
 
     def _is_serving(self) -> bool:
         return self.api.in_visit or (self.queue is not None and self.queue.printing)
+
+    def _may_be_serving(self) -> bool:
+        """For what can wait a while longer than an empty battery."""
+        return self.api.may_be_in_visit or (self.queue is not None and self.queue.in_hand)
 
     def _want_catalogue(self) -> None:
         if self.catalogue is not None:

@@ -85,12 +85,19 @@ class PrintQueue:
         """Why no attempt begins."""
         self.printing = False
         """An attempt is under way."""
+        self._owes = False
+        """There was an owed job when it was last looked."""
         self._log = get_logger().bind(device=printer.report.id)
 
     @property
     def device(self) -> str:
         """The printer's id."""
         return self._printer.report.id
+
+    @property
+    def in_hand(self) -> bool:
+        """An attempt is under way or comes next: a slip is owed, and its printer works."""
+        return self.printing or (self._owes and not self._held and self._printer.report.works)
 
     async def submit(self, job: JobId, slip: Slip) -> PrintJob:
         """Promise a job; idempotent by its id. Another slip under the same id is refused."""
@@ -112,6 +119,7 @@ class PrintQueue:
             return _job(row)
 
         promised = await self._journal.write(insert)
+        self._owes = True  # or was printed before: the next look knows
         self._wake.set()
         return promised
 
@@ -162,6 +170,7 @@ class PrintQueue:
         while True:
             self._wake.clear()
             row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
+            self._owes = row is not None
             if self._held:
                 await self._wait()
             elif row is not None and self._is_of_an_earlier_day(row):

@@ -137,6 +137,26 @@ async def test_a_technician_takes_the_machine_and_gives_it_back(machine: Machine
     assert phases == ["enterPending", "active", "active", "exitPending", "inactive"]
 
 
+async def test_an_agent_that_dies_while_a_visit_is_waited_for_goes_on_waiting(
+    machine: Machine,
+) -> None:
+    async with machine.agent() as agent, machine.application() as kiosk:
+        await kiosk.client.request(bus.VISIT_HOLD, bus.VisitHold(on=True), bus.Empty)
+        code, said = await hall_agent(machine, "maintenance", "on", "--no-wait")
+        assert (code, said.split(",")[0]) == (0, "maintenance: enterPending")
+        agent.kill()
+        await agent.wait()
+    async with machine.agent(), machine.application() as kiosk:
+        assert kiosk.maintenance == ["enterPending"]
+        await kiosk.client.request(bus.VISIT_HOLD, bus.VisitHold(on=True), bus.Empty)
+        _, said = await hall_agent(machine, "maintenance", "on", "--no-wait")  # it looks again
+        assert said.split(",")[0] == "maintenance: enterPending"
+        code, said = await hall_agent(machine, "maintenance", "off")
+        assert (code, said) == (0, "maintenance: inactive")
+    phases = [one["phase"] for one in told(machine, "machine.maintenance.v1")]
+    assert "active" not in phases
+
+
 @asynccontextmanager
 async def technician(machine: Machine) -> AsyncIterator[BusClient]:
     async def nothing(*_said: Any) -> None: ...

@@ -264,6 +264,35 @@ class Refusing(FakeTicketPrinter):
         return await super().print_slip(slip, marked=marked)
 
 
+async def test_a_slip_is_in_hand_between_its_attempts_and_not_while_nothing_can_come_out(
+    bench: Bench,
+) -> None:
+    bench.printer = Refusing(bench.clock, Reason.OCCUPIED)
+    pauses: list[bool] = []
+    pass_on = bench.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(queue.in_hand)
+        await pass_on(seconds)
+
+    bench.clock.sleep = sleep  # type: ignore[method-assign]  # to look into the retry pause
+    async with bench.printing() as queue:
+        assert not queue.in_hand
+        queue.hold("power")
+        await queue.submit(JOB, SLIP)
+        assert not queue.in_hand
+        queue.release("power")
+        assert queue.in_hand
+        await bench.until(PrintJobState.COMPLETED)
+        assert pauses == [True]
+        await asyncio.sleep(0.05)
+        assert not queue.in_hand
+        bench.printer.fault = Reason.PAPER_OUT
+        await bench.printer.probe()
+        await queue.submit(JobId("next"), SLIP)
+        assert not queue.in_hand
+
+
 async def test_the_same_refusal_is_told_once_and_asked_for_less_and_less_often(
     bench: Bench,
 ) -> None:
