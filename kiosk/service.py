@@ -265,8 +265,10 @@ class KioskService:
             return
         if visit.step is Step.CLOSED:
             if self._around.admits:
+                self._last_tap_s = self._clock.mono_s()
                 self._happen(ev.MachineOpens())
         elif self._around.closes and not visit.taking:
+            self._last_tap_s = self._clock.mono_s()  # time enough to read the last screen
             self._happen(ev.MachineCloses())
 
     def _look(self, **changes: Any) -> None:
