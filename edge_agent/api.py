@@ -58,7 +58,7 @@ class AgentApi:
         self._visits: set[Connection] = set()
         """Whoever said that a visit is under way."""
         self._away_s = clock.mono_s()
-        """When somebody was last gone without letting the machine go; at first: the agent itself."""
+        """When somebody was gone without letting the machine go; at first: the agent itself."""
         self.server = BusServer(
             "edge_agent",
             path,
