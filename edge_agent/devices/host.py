@@ -249,23 +249,25 @@ class PeripheralHost:
         """Ask one peripheral how it is and tell the listeners if that is news."""
         slot = self._slots[name]
         slot.pause_s = PROBE_INTERVAL_S
-        if slot.replace:
-            await self._replace(slot)
-        try:
-            with self._pulse.call():
-                report = await self._within(self._call_limit_s, slot.driver.probe())
-        except _HangsError:
-            report = self._take_trouble(slot, "hangs")
-        except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
-            report = self._take_trouble(slot, "crashes")
-        else:
-            slot.broken = None
-            self._notice_flapping(slot, report)
-            self._forgive(slot)
+        fault = await self._replace(slot) if slot.replace else None
+        report = await self._ask(slot) if fault is None else fault
         if slot.told != report:
             slot.told = report
             for listener in self._listeners:
                 listener(report)
+        return report
+
+    async def _ask(self, slot: _Slot) -> DeviceReport:
+        try:
+            with self._pulse.call():
+                report = await self._within(self._call_limit_s, slot.driver.probe())
+        except _HangsError:
+            return self._take_trouble(slot, "hangs")
+        except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
+            return self._take_trouble(slot, "crashes")
+        slot.broken = None
+        self._notice_flapping(slot, report)
+        self._forgive(slot)
         return report
 
     def _take_trouble(self, slot: _Slot, kind: str) -> DeviceReport:
@@ -311,24 +313,33 @@ class PeripheralHost:
             return
         slot.trouble_s, slot.penalty_s = None, PROBE_INTERVAL_S
 
-    async def _replace(self, slot: _Slot) -> None:
-        """A fresh driver: the old one closes its wire first, if it still can."""
+    async def _replace(self, slot: _Slot) -> DeviceReport | None:
+        """A fresh driver: the old one closes its wire first, if it still can.
+
+        The report of one that can't be made or opened, which is then not asked.
+        """
         await self._close(slot)
-        slot.driver = slot.spec.open(slot.config, self._clock)
+        try:
+            slot.driver = slot.spec.open(slot.config, self._clock)
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
+            return self._take_trouble(slot, "crashes")
         slot.replace = False
         slot.counts["replacements"] += 1
-        await self._open(slot)
+        return await self._open(slot)
 
-    async def _open(self, slot: _Slot) -> None:
+    async def _open(self, slot: _Slot) -> DeviceReport | None:
         try:
             await self._within(OPEN_LIMIT_S, slot.driver.__aenter__())
-        except Exception:  # noqa: BLE001  # boundary, as in `probe`
-            self._take_trouble(slot, "crashes")
+        except _HangsError:
+            return self._take_trouble(slot, "hangs")
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
+            return self._take_trouble(slot, "crashes")
+        return None
 
     async def _close(self, slot: _Slot) -> None:
         try:
             await self._within(OPEN_LIMIT_S, slot.driver.__aexit__(None, None, None))
-        except Exception as fault:  # noqa: BLE001  # boundary, as in `probe`
+        except Exception as fault:  # noqa: BLE001  # boundary, as in `_ask`
             self._log.warning("device.not_closed", device=slot.config.id, why=type(fault).__name__)
 
     async def _within(self, limit_s: float, call: Coroutine[Any, Any, Result]) -> Result:
@@ -359,7 +370,7 @@ class PeripheralHost:
     def _facts(self, slot: _Slot) -> dict[str, str | int | float]:
         try:
             facts = dict(slot.driver.diagnostics())
-        except Exception:  # noqa: BLE001  # boundary, as in `probe`
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
             facts = {}
         names = ("crashes", "hangs", "flaps", "replacements")
         return facts | {f"host_{name}": slot.counts[name] for name in names}
