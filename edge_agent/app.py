@@ -33,7 +33,7 @@ from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.clients.mqtt import MqttLink
 from hallkit.clients.outbox import Outbox
-from hallkit.errors import StoreError
+from hallkit.errors import Reason, StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.maintenance import MaintenancePhase
@@ -345,7 +345,7 @@ class _Agent:
         if self.queue is None or device != self.queue.device:
             return
         if taken:
-            self.queue.hold(LEASE)
+            self.queue.hold(LEASE, Reason.OCCUPIED)
         else:
             self.queue.release(LEASE)
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from edge_agent.technician_api import SOCKET_NAME
+from hallkit.errors import Reason
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.bus import BusClient
 from hallkit.wire import agent_bus as bus
@@ -182,7 +183,8 @@ async def test_a_slip_waits_while_a_technician_has_the_printer(machine: Machine)
             code, said = await hall_agent(machine, "test-print")
             assert code == 1
             assert "in use by technician until" in said
-            assert (await kiosk.job("slip")).state is PrintJobState.QUEUED
+            waiting = await kiosk.hears_job("slip", PrintJobState.WAITING)
+            assert waiting.reason is Reason.OCCUPIED
         await kiosk.hears_job("slip", PrintJobState.COMPLETED)  # its connection is gone
         await begins_to_print(machine, kiosk, "next")
         code, said = await hall_agent(machine, "test-print")
