@@ -16,12 +16,17 @@ from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
 from hallkit.runtime.bus import BusServer, Connection, Handler, parse_args
+from hallkit.runtime.clock import Clock
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
 from hallkit.wire.events import EventData
 
 SOCKET_NAME = "agent.sock"
 ROLE = "terminal"
+
+COMES_BACK_S = 10.0
+"""So long an application that is gone may come back with its visit: after a restart of the agent,
+which it finds again, or of its own, which takes up the draft."""
 
 
 class AgentApi:
@@ -31,6 +36,7 @@ class AgentApi:
         self,
         path: Path,
         recorder: Recorder,
+        clock: Clock,
         *,
         reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
@@ -43,6 +49,7 @@ class AgentApi:
         self._events = events
         self._reports = reports
         self._recorder = recorder
+        self._clock = clock
         self._queue = queue
         self._jobs: dict[str, PrintJob] = {}
         self._link_up = False
@@ -50,6 +57,8 @@ class AgentApi:
         self._maintenance = MaintenancePhase.INACTIVE
         self._visits: set[Connection] = set()
         """Whoever said that a visit is under way."""
+        self._away_s = clock.mono_s()
+        """When somebody was gone without letting the machine go; at first: the agent itself."""
         self.server = BusServer(
             "edge_agent",
             path,
@@ -90,8 +99,16 @@ class AgentApi:
     @property
     def in_visit(self) -> bool:
         """A visit is under way on a connection that is still there."""
-        self._visits = {one for one in self._visits if not one.closed.is_set()}
-        return bool(self._visits)
+        there = {one for one in self._visits if not one.closed.is_set()}
+        if there != self._visits:
+            self._away_s = self._clock.mono_s()
+        self._visits = there
+        return bool(there)
+
+    @property
+    def may_be_in_visit(self) -> bool:
+        """A visit is under way, or its application may not be back yet (`COMES_BACK_S`)."""
+        return self.in_visit or self._clock.mono_s() - self._away_s < COMES_BACK_S
 
     def owe(self, jobs: tuple[PrintJob, ...]) -> None:
         """Jobs that a former run of the agent left unfinished."""

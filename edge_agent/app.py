@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from edge_agent import health, maintenance_mode
@@ -14,10 +15,12 @@ from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
 from edge_agent.content import CatalogueSync
 from edge_agent.desired import DesiredState
+from edge_agent.devices import memory as device_memory
 from edge_agent.devices import print_queue
 from edge_agent.devices.card_worker import CardWorker
 from edge_agent.devices.host import CARD_PORT, PeripheralHost, not_heard_yet
 from edge_agent.devices.leases import Leases
+from edge_agent.devices.memory import DeviceMemory
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.maintenance import MaintenanceState
@@ -33,7 +36,7 @@ from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.clients.mqtt import MqttLink
 from hallkit.clients.outbox import Outbox
-from hallkit.errors import StoreError
+from hallkit.errors import Reason, StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
 from hallkit.model.maintenance import MaintenancePhase
@@ -62,6 +65,9 @@ PROCESS = "edge_agent"
 CARD_READER = "card-reader"
 """What the card reader's process is called on standard output."""
 
+PAPER_STEP_LINES = 1_000
+"""Paper that is used up is an event for the centre in steps of so many lines."""
+
 POWEROFF = "poweroff"
 """In the runtime folder: who writes it switches the machine off (systemd/hall-poweroff.path)."""
 
@@ -71,7 +77,11 @@ POWER, LEASE, MAINTENANCE = "power", "lease", "maintenance"
 PRINT_QUEUE = "print_queue"
 """Who has the printer while a slip comes out."""
 
-JOURNAL_STEPS = [outbox_store.SCHEMA + ";" + print_queue.SCHEMA, maintenance_mode.SCHEMA]
+JOURNAL_STEPS = [
+    outbox_store.SCHEMA + ";" + print_queue.SCHEMA,
+    maintenance_mode.SCHEMA,
+    device_memory.SCHEMA,
+]
 
 
 async def serve(ready: ReadyCallback) -> None:
@@ -84,11 +94,15 @@ async def serve(ready: ReadyCallback) -> None:
     clock = SystemClock()
     ours = [one for one in peripherals if one[0].port != CARD_PORT]
     readers = [not_heard_yet(one, clock) for one in peripherals if one[0].port == CARD_PORT]
-    async with (
-        Journal(places.state / "agent.sqlite", JOURNAL_STEPS) as journal,
-        PeripheralHost(ours, clock) as host,
-        AffairsClient(base_url(settings.affairs), client_context(places.credentials)) as affairs,
-    ):
+    async with AsyncExitStack() as stack:
+        open_journal = Journal(places.state / "agent.sqlite", JOURNAL_STEPS)
+        journal = await stack.enter_async_context(open_journal)
+        memory = DeviceMemory(journal)
+        drivers = PeripheralHost(ours, clock, recalled=await memory.load())
+        host = await stack.enter_async_context(drivers)
+        host.listen(memory.take)
+        client = AffairsClient(base_url(settings.affairs), client_context(places.credentials))
+        affairs = await stack.enter_async_context(client)
         agent = await _Agent.assemble(settings, places, clock, journal, host=host, readers=readers)
         agent.catalogue = catalogue = CatalogueSync(
             affairs,
@@ -99,6 +113,7 @@ async def serve(ready: ReadyCallback) -> None:
         )
         async with agent.api.server, agent.technician.server, asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run(), name="peripherals")
+            tasks.create_task(memory.run(), name="device memory")
             tasks.create_task(host.follow_plugs(), name="plugs")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.leases.run(), name="leases")
@@ -208,6 +223,7 @@ class _Agent:
         self.api = AgentApi(
             places.runtime / SOCKET_NAME,
             self.recorder,
+            clock,
             reports=reports,
             queue=self.queue,
             leases=lease_handlers(self.leases, TERMINAL_ROLE),
@@ -216,7 +232,7 @@ class _Agent:
             journal,
             clock,
             limits=settings.maintenance,
-            serving=self._is_serving,
+            serving=self._may_be_serving,
             working=lambda: self.leases.any_of(TECHNICIAN_ROLE),
             tell=self._maintenance_changed,
         )
@@ -344,7 +360,7 @@ class _Agent:
         if self.queue is None or device != self.queue.device:
             return
         if taken:
-            self.queue.hold(LEASE)
+            self.queue.hold(LEASE, Reason.OCCUPIED)
         else:
             self.queue.release(LEASE)
 
@@ -394,6 +410,10 @@ class _Agent:
     def _is_serving(self) -> bool:
         return self.api.in_visit or (self.queue is not None and self.queue.printing)
 
+    def _may_be_serving(self) -> bool:
+        """For what can wait a while longer than an empty battery."""
+        return self.api.may_be_in_visit or (self.queue is not None and self.queue.in_hand)
+
     def _want_catalogue(self) -> None:
         if self.catalogue is not None:
             self.catalogue.want()
@@ -413,8 +433,12 @@ class _Agent:
 
 
 def _for_technicians(device: DeviceReport) -> DeviceReport:
-    """The report without what changes with every card: that is no event for the centre."""
-    return device.model_copy(update={"media": Media.UNKNOWN, "since_ms": 0})
+    """The report without what changes with every card and slip: that is no event for the centre."""
+    left = device.paper_left_lines
+    rounded = None if left is None else left // PAPER_STEP_LINES * PAPER_STEP_LINES
+    return device.model_copy(
+        update={"media": Media.UNKNOWN, "since_ms": 0, "paper_left_lines": rounded}
+    )
 
 
 def main() -> int:

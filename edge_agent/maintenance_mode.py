@@ -49,6 +49,9 @@ class Maintenance:
         self._log = get_logger()
         self._turn = asyncio.Lock()
         self.state = OUT
+        self._kept = OUT
+        """What the journal has."""
+        self._disk_refuses = False
 
     async def start(self) -> None:
         """Take up what a former life of the agent left."""
@@ -58,39 +61,38 @@ class Maintenance:
         if row is None:
             return
         try:
-            self.state = MaintenanceState.model_validate_json(row["state"])
+            self.state = self._kept = MaintenanceState.model_validate_json(row["state"])
         except ValueError:
             self._log.warning("maintenance.state_unusable")
         if self.state.phase is not OUT.phase:
             await self._tell(self.state)
 
     async def order(self, order: Order, *, seconds: float | None = None) -> MaintenanceState:
-        """A technician's order; it is on the disk when this returns.
+        """A technician's order; `on` is on the disk when this returns.
 
-        Errors: `StoreError`; then it is as it was.
+        Errors of `on`: `StoreError`; then it is as it was. A full disk keeps no machine closed:
+        `off`, and what time leads to, hold at once and are written when that can be done.
         """
         async with self._turn:
-            await self._become(
-                ordered(
-                    self.state,
-                    order,
-                    seconds=seconds,
-                    now_s=self._clock.mono_s(),
-                    now_ms=self._clock.wall_ms(),
-                    limits=self._limits,
-                )
+            state = ordered(
+                self.state,
+                order,
+                seconds=seconds,
+                now_s=self._clock.mono_s(),
+                now_ms=self._clock.wall_ms(),
+                limits=self._limits,
             )
+            if order == "on" and state != self.state:
+                await self._write(state)
+            await self._become(state)
             await self._look()
-        return self.state
+            return self.state
 
     async def run(self) -> None:
         """Look whether it goes on, until cancelled."""
         while True:
             async with self._turn:
-                try:
-                    await self._look()
-                except StoreError as fault:
-                    self._log.warning("maintenance.not_kept", detail=str(fault))
+                await self._look()
             await self._clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
@@ -106,9 +108,22 @@ class Maintenance:
         )
 
     async def _become(self, state: MaintenanceState) -> None:
+        """Go there, kept or not; what could not be kept is tried again at each look."""
+        if self._kept != state:
+            try:
+                await self._write(state)
+            except StoreError as fault:
+                if not self._disk_refuses:
+                    self._log.warning("maintenance.not_kept", detail=str(fault))
+                self._disk_refuses = True
         if state == self.state:
             return
+        before, self.state = self.state, state
+        if before.phase is not state.phase:
+            self._log.info("maintenance.phase", phase=state.phase, until_ms=state.until_ms)
+        await self._tell(state)
 
+    async def _write(self, state: MaintenanceState) -> None:
         def keep(db: sqlite3.Connection) -> None:
             db.execute(
                 "insert into maintenance values (1, ?) "
@@ -117,7 +132,4 @@ class Maintenance:
             )
 
         await self._journal.write(keep)
-        before, self.state = self.state, state
-        if before.phase is not state.phase:
-            self._log.info("maintenance.phase", phase=state.phase, until_ms=state.until_ms)
-        await self._tell(state)
+        self._kept, self._disk_refuses = state, False

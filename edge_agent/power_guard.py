@@ -20,6 +20,10 @@ LOOK_S = 1.0
 READ_LIMIT_S = 10.0
 """Longer than any driver's own deadline: for one that fails to keep it."""
 
+DISK_LIMIT_S = 3.0
+"""So long at most a look waits for the outbox: a disk that hangs keeps no machine on an empty
+battery."""
+
 SETTLE_S = 2.0
 """After its own start the agent commands nothing for so long: applications find it again, and say
 that a visit is under way."""
@@ -72,7 +76,10 @@ class PowerGuard:
         busy: Callable[[], Awaitable[bool]],
         tell: Callable[[PowerChanged], Awaitable[None]],
     ) -> None:
-        """`tell` hears each phase, also the first one; what it says is kept when it returns."""
+        """`tell` hears each phase, also the first one; what it says is kept when it returns.
+
+        `tell` and `busy` may wait for the disk, and are not waited for longer than `DISK_LIMIT_S`.
+        """
         self._ups = ups
         self._clock = clock
         self._limits = limits
@@ -104,7 +111,7 @@ class PowerGuard:
         self._state, effects = step(
             before,
             seen,
-            busy=before.phase is PowerPhase.MAINS or self._has_just_begun or await self._busy(),
+            busy=before.phase is PowerPhase.MAINS or self._has_just_begun or await self._is_busy(),
             now_s=self._clock.mono_s(),
             limits=self._limits,
         )
@@ -126,6 +133,13 @@ class PowerGuard:
             # It is told again while the machine lives on.
             self._log.error("power.not_told", why=type(fault).__name__)
 
+    async def _is_busy(self) -> bool:
+        try:
+            async with asyncio.timeout(DISK_LIMIT_S):
+                return await self._busy()
+        except TimeoutError:
+            return False  # a visit or a print is known without the disk
+
     @property
     def _has_just_begun(self) -> bool:
         return self._clock.mono_s() - self._begun_s < SETTLE_S
@@ -146,7 +160,12 @@ class PowerGuard:
         charge = state.last.charge_percent if state.last is not None else None
         left_s = state.last.runtime_s if state.last is not None else None
         self._log.info("power.phase", phase=state.phase, charge=charge, runtime_s=left_s)
-        await self._tell(PowerChanged(phase=state.phase, charge_percent=charge, runtime_s=left_s))
+        told = PowerChanged(phase=state.phase, charge_percent=charge, runtime_s=left_s)
+        try:
+            async with asyncio.timeout(DISK_LIMIT_S):
+                await self._tell(told)
+        except TimeoutError:
+            self._log.error("power.disk_hangs", phase=state.phase)  # expected
 
     def _keep(self) -> None:
         part = self._file.with_suffix(".part")
@@ -164,7 +183,8 @@ class PowerGuard:
         except ValueError:
             self._log.warning("power.state_unusable")
             return PowerState()
-        times = (state.lost_s, state.ending_s, state.told_s)
+        times = (state.lost_s, state.ending_s, state.warned_s, state.told_s)
         if any(at_s is not None and at_s > self._clock.mono_s() for at_s in times):
             return PowerState()  # of a boot before this one
-        return state
+        # Nobody knows what the UPS said meanwhile: silence and mains begin to count anew.
+        return state.model_copy(update={"silent_s": None, "back_s": None})

@@ -143,6 +143,8 @@ class KioskService:
         self._pending: set[asyncio.Task[None]] = set()
         self._last_words: set[asyncio.Task[None]] = set()
         """Those of the pending that the end of the visit waits for."""
+        self._jobs_heard: dict[str, PrintJob] = {}
+        """What the agent told of a job while it was asked about it: newer than its answer."""
         self._screen = BusServer(
             screen.SERVER,
             runtime / SCREEN_SOCKET,
@@ -265,8 +267,10 @@ class KioskService:
             return
         if visit.step is Step.CLOSED:
             if self._around.admits:
+                self._last_tap_s = self._clock.mono_s()
                 self._happen(ev.MachineOpens())
         elif self._around.closes and not visit.taking:
+            self._last_tap_s = self._clock.mono_s()  # time enough to read the last screen
             self._happen(ev.MachineCloses())
 
     def _look(self, **changes: Any) -> None:
@@ -382,7 +386,9 @@ class KioskService:
                 self._look(maintenance=parse_args(bus.MaintenanceTold, data).phase)
                 self._heed_machine()
             case bus.PRINT_CHANGED:
-                self._happen(ev.JobChanged(parse_args(bus.PrintJobResult, data).job))
+                job = parse_args(bus.PrintJobResult, data).job
+                self._jobs_heard[job.id] = job
+                self._happen(ev.JobChanged(job))
 
     async def _on_agent_lost(self) -> None:
         self._look(devices=())
@@ -399,10 +405,8 @@ class KioskService:
         while True:
             await self._agent.connected.wait()
             try:
-                promised = await self._agent.request(
-                    bus.PRINT_SUBMIT,
-                    bus.PrintSubmit(job=wanted.job, slip=wanted.slip),
-                    bus.PrintJobResult,
+                await self._hear_of_job(
+                    wanted.job, bus.PRINT_SUBMIT, bus.PrintSubmit(job=wanted.job, slip=wanted.slip)
                 )
             except LinkDown:
                 await self._clock.sleep(self._print_retry_s)
@@ -411,17 +415,18 @@ class KioskService:
                 self._log.warning("print.refused", code=fault.problem_code)
                 refused = PrintJob(id=wanted.job, state=PrintJobState.CANCELLED)
                 self._happen(ev.JobChanged(refused))
-                return
-            self._happen(ev.JobChanged(promised.job))
             return
 
     async def _ask_job(self) -> None:
         """What became of our slip while the agent was away."""
+        job = self._visit.job_id
         with suppress(LinkDown, Rejected):
-            answer = await self._agent.request(
-                bus.PRINT_JOB, bus.PrintJobQuery(job=self._visit.job_id), bus.PrintJobResult
-            )
-            self._happen(ev.JobChanged(answer.job))
+            await self._hear_of_job(job, bus.PRINT_JOB, bus.PrintJobQuery(job=job))
+
+    async def _hear_of_job(self, job: str, name: str, args: Message) -> None:
+        self._jobs_heard.pop(job, None)
+        answer = await self._agent.request(name, args, bus.PrintJobResult)
+        self._happen(ev.JobChanged(self._jobs_heard.get(job, answer.job)))
 
     async def _tell(self, event: CloudEvent) -> None:
         """Until it is in the outbox: the event's own id makes a second try harmless."""

@@ -368,7 +368,9 @@ def _info(work: _Batch, device: DeviceId, told: Info) -> None:
     connection.execute(
         store.machine.update()
         .where(store.machine.c.device == device)
-        .values(name=told.name, role=told.role, agent=told.agent)
+        .values(
+            name=told.name, role=told.role, agent=told.agent, maintenance=told.maintenance.value
+        )
     )
     table = store.peripheral
     connection.execute(

@@ -29,6 +29,7 @@ machine = sa.Table(
     sa.Column("health_ms", sa.BigInteger, nullable=True),
     sa.Column("health_boot", sa.String(32), nullable=False),
     sa.Column("health_seq", sa.BigInteger, nullable=False),
+    sa.Column("maintenance", sa.String(16), nullable=False, server_default="inactive"),
 )
 
 peripheral = sa.Table(

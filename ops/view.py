@@ -13,6 +13,7 @@ from hallkit.errors import Reason
 from hallkit.lexicon.faults import for_technicians
 from hallkit.model.base import Value
 from hallkit.model.device import DeviceReport, DeviceStatus, Media, Paper
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.wire.events import (
     ConfigurationChecked,
@@ -314,7 +315,8 @@ def _machine(  # noqa: PLR0917  # a row and what belongs to it
 ) -> MachineView:
     midnight = dt.datetime.combine(hall_day(now_ms), dt.time(), HALL_TIME)
     state = _state(row, now_ms)
-    tone, words = _verdict(state, peripherals)
+    serviced = row is not None and row["maintenance"] != MaintenancePhase.INACTIVE
+    tone, words = _verdict(state, peripherals, serviced=serviced)
     known = row is not None
     return MachineView(
         device=device,
@@ -362,8 +364,13 @@ def _since(state: MachineState, row: sa.RowMapping | None) -> int | None:
     return since
 
 
-def _verdict(state: MachineState, peripherals: tuple[PeripheralView, ...]) -> tuple[Tone, str]:
-    """Shape, colour and the one word that names the worst."""
+def _verdict(
+    state: MachineState, peripherals: tuple[PeripheralView, ...], *, serviced: bool = False
+) -> tuple[Tone, str]:
+    """Shape, colour and the one word that names the worst.
+
+    What is wrong with a machine that a technician has is no alarm, but for smoke and silence.
+    """
     if state == "offline":
         return "fault", "state.machine_offline"
     if state in ("unknown", "sleeping"):
@@ -373,6 +380,8 @@ def _verdict(state: MachineState, peripherals: tuple[PeripheralView, ...]) -> tu
     # Smoke is told before whatever else is broken.
     order = sorted(peripherals, key=lambda one: one.reason is not Reason.SMOKE)
     worst = min(order, key=lambda one: _URGENCY.index(one.tone), default=None)
+    if serviced and (worst is None or worst.reason is not Reason.SMOKE):
+        return "plain", "state.machine_maintenance"
     if worst is not None and worst.tone in ("fault", "attention"):
         # One broken part does not make the machine a broken one: it still serves.
         return "attention", worst.words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -151,7 +151,8 @@ class PeripheralHost:
 
     `pulse` hears how long each probe takes. A driver that raises or hangs is replaced by a fresh
     one; one whose device comes and goes is left alone for a while. Each time the pause doubles,
-    and a minute without trouble forgives it.
+    and a minute without trouble forgives it. `recalled`: what drivers reported last before this
+    program began.
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class PeripheralHost:
         *,
         pulse: Pulse | None = None,
         call_limit_s: float = CALL_LIMIT_S,
+        recalled: Mapping[str, DeviceReport] | None = None,
     ) -> None:
         self._clock = clock
         self._pulse = pulse or Pulse(clock)
@@ -171,6 +173,9 @@ class PeripheralHost:
             # Pictures and sound never pass the agent: their worker opens these.
             if spec.port not in MEDIA_PORTS
         }
+        for name, last in (recalled or {}).items():
+            if name in self._slots:
+                self._slots[name].driver.recall(last)
         self._listeners: list[Listener] = []
         self._abandoned: set[asyncio.Task[Any]] = set()
         """Calls that did not even end when they were cancelled."""
@@ -249,23 +254,25 @@ class PeripheralHost:
         """Ask one peripheral how it is and tell the listeners if that is news."""
         slot = self._slots[name]
         slot.pause_s = PROBE_INTERVAL_S
-        if slot.replace:
-            await self._replace(slot)
-        try:
-            with self._pulse.call():
-                report = await self._within(self._call_limit_s, slot.driver.probe())
-        except _HangsError:
-            report = self._take_trouble(slot, "hangs")
-        except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
-            report = self._take_trouble(slot, "crashes")
-        else:
-            slot.broken = None
-            self._notice_flapping(slot, report)
-            self._forgive(slot)
+        fault = await self._replace(slot) if slot.replace else None
+        report = await self._ask(slot) if fault is None else fault
         if slot.told != report:
             slot.told = report
             for listener in self._listeners:
                 listener(report)
+        return report
+
+    async def _ask(self, slot: _Slot) -> DeviceReport:
+        try:
+            with self._pulse.call():
+                report = await self._within(self._call_limit_s, slot.driver.probe())
+        except _HangsError:
+            return self._take_trouble(slot, "hangs")
+        except Exception:  # noqa: BLE001  # boundary: one broken driver must not end the agent
+            return self._take_trouble(slot, "crashes")
+        slot.broken = None
+        self._notice_flapping(slot, report)
+        self._forgive(slot)
         return report
 
     def _take_trouble(self, slot: _Slot, kind: str) -> DeviceReport:
@@ -311,24 +318,35 @@ class PeripheralHost:
             return
         slot.trouble_s, slot.penalty_s = None, PROBE_INTERVAL_S
 
-    async def _replace(self, slot: _Slot) -> None:
-        """A fresh driver: the old one closes its wire first, if it still can."""
+    async def _replace(self, slot: _Slot) -> DeviceReport | None:
+        """A fresh driver: the old one closes its wire first, if it still can.
+
+        The report of one that can't be made or opened, which is then not asked.
+        """
         await self._close(slot)
-        slot.driver = slot.spec.open(slot.config, self._clock)
+        try:
+            slot.driver = slot.spec.open(slot.config, self._clock)
+            if slot.told is not None:
+                slot.driver.recall(slot.told)
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
+            return self._take_trouble(slot, "crashes")
         slot.replace = False
         slot.counts["replacements"] += 1
-        await self._open(slot)
+        return await self._open(slot)
 
-    async def _open(self, slot: _Slot) -> None:
+    async def _open(self, slot: _Slot) -> DeviceReport | None:
         try:
             await self._within(OPEN_LIMIT_S, slot.driver.__aenter__())
-        except Exception:  # noqa: BLE001  # boundary, as in `probe`
-            self._take_trouble(slot, "crashes")
+        except _HangsError:
+            return self._take_trouble(slot, "hangs")
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
+            return self._take_trouble(slot, "crashes")
+        return None
 
     async def _close(self, slot: _Slot) -> None:
         try:
             await self._within(OPEN_LIMIT_S, slot.driver.__aexit__(None, None, None))
-        except Exception as fault:  # noqa: BLE001  # boundary, as in `probe`
+        except Exception as fault:  # noqa: BLE001  # boundary, as in `_ask`
             self._log.warning("device.not_closed", device=slot.config.id, why=type(fault).__name__)
 
     async def _within(self, limit_s: float, call: Coroutine[Any, Any, Result]) -> Result:
@@ -359,7 +377,7 @@ class PeripheralHost:
     def _facts(self, slot: _Slot) -> dict[str, str | int | float]:
         try:
             facts = dict(slot.driver.diagnostics())
-        except Exception:  # noqa: BLE001  # boundary, as in `probe`
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
             facts = {}
         names = ("crashes", "hangs", "flaps", "replacements")
         return facts | {f"host_{name}": slot.counts[name] for name in names}

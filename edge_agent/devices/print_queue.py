@@ -2,7 +2,7 @@
 
     queued ──▶ printing ──▶ completed            the printer confirmed it
                  │  ▲
-                 ▼  │ the printer works again
+                 ▼  │ the printer works again, and is nobody else's
                waiting                            not started, or unknown: printed again, marked
 
 A job found `printing` after a crash may be on paper: its next attempt carries the reprint mark.
@@ -81,16 +81,23 @@ class PrintQueue:
         self._told: tuple[str, PrintJobState, Reason | None] | None = None
         """Job, state and reason of the last event: the same again is none."""
         self._disk_refuses = False
-        self._held: set[str] = set()
-        """Why no attempt begins."""
+        self._held: dict[str, Reason | None] = {}
+        """Why no attempt begins, and what is said of a slip that waits for it."""
         self.printing = False
         """An attempt is under way."""
+        self._owes = False
+        """There was an owed job when it was last looked."""
         self._log = get_logger().bind(device=printer.report.id)
 
     @property
     def device(self) -> str:
         """The printer's id."""
         return self._printer.report.id
+
+    @property
+    def in_hand(self) -> bool:
+        """An attempt is under way or comes next: a slip is owed, and its printer works."""
+        return self.printing or (self._owes and not self._held and self._printer.report.works)
 
     async def submit(self, job: JobId, slip: Slip) -> PrintJob:
         """Promise a job; idempotent by its id. Another slip under the same id is refused."""
@@ -112,6 +119,7 @@ class PrintQueue:
             return _job(row)
 
         promised = await self._journal.write(insert)
+        self._owes = True  # or was printed before: the next look knows
         self._wake.set()
         return promised
 
@@ -133,13 +141,17 @@ class PrintQueue:
         """The printer's state changed: a waiting job may go on."""
         self._wake.set()
 
-    def hold(self, why: str) -> None:
-        """Begin no attempt until `release`; one that is under way comes to its end."""
-        self._held.add(why)
+    def hold(self, why: str, reason: Reason | None = None) -> None:
+        """Begin no attempt until `release`; one that is under way comes to its end.
+
+        With a reason a slip that is owed is told as waiting; without, nobody is there to read it.
+        """
+        self._held[why] = reason
+        self._wake.set()
 
     def release(self, why: str) -> None:
         """Take a hold back."""
-        self._held.discard(why)
+        self._held.pop(why, None)
         self._wake.set()
 
     async def run(self) -> None:
@@ -162,15 +174,17 @@ class PrintQueue:
         while True:
             self._wake.clear()
             row = await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchone())
+            self._owes = row is not None
             if self._held:
+                await self._tell_held()
                 await self._wait()
             elif row is not None and self._is_of_an_earlier_day(row):
                 await self._cancel(row, None)
             elif row is not None and self._printer.report.works:
                 await self._attempt(row)
             else:
-                if row is not None and row["state"] != PrintJobState.WAITING:
-                    await self._wait_for_printer(row)
+                if row is not None and not self._waits_for_printer(row):
+                    await self._wait_for(row, self._printer.report.reason)
                 self._pause_s = RETRY_PAUSE_S
                 await self._wait()
 
@@ -273,11 +287,26 @@ class PrintQueue:
         except Exception:  # noqa: BLE001  # boundary: the host tells of a driver that crashes
             self._log.debug("print.probe_crashed")
 
-    async def _wait_for_printer(self, row: sqlite3.Row) -> None:
+    async def _tell_held(self) -> None:
+        """Every slip that is owed waits, where all that holds the queue has a reason."""
+        reason = next(iter(self._held.values()))
+        if reason is None or None in self._held.values():
+            return
+        for row in await self._journal.read(lambda db: db.execute(_SELECT_OPEN, _OPEN).fetchall()):
+            if row["state"] == PrintJobState.QUEUED:
+                await self._wait_for(row, reason)
+
+    def _waits_for_printer(self, row: sqlite3.Row) -> bool:
+        """It is told so already, and not that it waits for whoever had the printer."""
+        reason = self._printer.report.reason
+        since_free = row["reason"] == Reason.OCCUPIED and reason is not Reason.OCCUPIED
+        return row["state"] == PrintJobState.WAITING and not since_free
+
+    async def _wait_for(self, row: sqlite3.Row, reason: Reason | None) -> None:
         await self._change(
             row["id"],
             "update print_job set state = ?, reason = ? where id = ?",
-            (PrintJobState.WAITING, self._printer.report.reason, row["id"]),
+            (PrintJobState.WAITING, reason, row["id"]),
             tell=True,
         )
 

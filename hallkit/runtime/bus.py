@@ -189,8 +189,8 @@ class BusServer:
         while True:
             try:
                 line = await reader.readuntil(b"\n")
-            except asyncio.IncompleteReadError:
-                break
+            except (asyncio.IncompleteReadError, ConnectionError):
+                break  # gone, also one that left answers unread: its requests run to their end
             except asyncio.LimitOverrunError:
                 self._refuse(connection, WireError("oversized"))
                 break  # the rest of the line cannot be told from a new one

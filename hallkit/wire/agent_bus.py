@@ -147,7 +147,9 @@ class MaintenanceTold(Message):
 
 
 class MaintenanceSet(Message):
-    """A technician takes the machine or gives it back; it is on the disk when this is answered."""
+    """A technician takes the machine or gives it back; that it was taken is on the disk when this
+    is answered.
+    """
 
     on: bool
     seconds: Annotated[float, Field(ge=1, le=7 * 86_400)] | None = None

@@ -86,7 +86,7 @@ class MachineCloses:
 
 @dataclass(frozen=True, slots=True)
 class MachineOpens:
-    """Visits may begin again."""
+    """Visits may begin again; one that ended with a number shows it again."""
 
 
 Event = (

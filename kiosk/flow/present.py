@@ -521,18 +521,21 @@ def _closed(visit: Visit, around: Surroundings, words: Words) -> View:
     in_maintenance = around.maintenance is not MaintenancePhase.INACTIVE and around.power.admits
     why = "maintenance" if in_maintenance else "off" if around.power.ends else "power"
     ticket = visit.ticket
-    text = f"closed.{why}_text"
-    if ticket is not None:
-        printed = visit.job is not None and visit.job.state is PrintJobState.COMPLETED
-        text = "closed.number_printed" if printed else "closed.number"
+    text = f"closed.{why}_text" if ticket is None else _number_text(visit)
     card_lies_there = visit.card_left_behind
     later = "closed.maintenance_later" if in_maintenance else "closed.power_later"
     notice = "closed.card_left" if card_lies_there else later
     english = words_of("en")
+    # What is broken changes nothing here; smoke is a reason to leave.
+    smoke = _smoke(around)
     view = View(
         screen="message",
         chrome=_chrome(visit, around, words).model_copy(
-            update={"machine_notice": None, "help": ()}
+            update={
+                "machine_notice": smoke
+                and Notice(tone="fault", text=words(smoke), detail=english(smoke)),
+                "help": (),
+            }
         ),
         title=words(f"closed.{why}_title"),
         why=words(text),
@@ -551,6 +554,16 @@ def _closed(visit: Visit, around: Surroundings, words: Words) -> View:
             "rows": (Row(label=words("ticket.window"), value=ticket.windows),),
         }
     )
+
+
+def _number_text(visit: Visit) -> str:
+    """What the last screen says of the slip."""
+    match visit.job.state if visit.job is not None else None:
+        case PrintJobState.COMPLETED:
+            return "closed.number_printed"
+        case PrintJobState.PRINTING:
+            return "closed.number_printing"
+    return "closed.number"
 
 
 def _back(visit: Visit, words: Words) -> Action:

@@ -37,7 +37,8 @@ class Step(StrEnum):
     REFUSED = "refused"
     STAFF = "staff"
     CLOSED = "closed"
-    """The machine had to end the visit: what still matters stands there until it goes off."""
+    """The machine had to end the visit: what still matters stands there until nobody
+    can be reading it any more, and a ticket comes back when the machine opens."""
 
 
 class Kind(Value):

@@ -467,6 +467,9 @@ def _while_closed(visit: Visit, event: ev.Event) -> Next:
             return _with(visit, card_left_behind=isinstance(event, ev.CardLeftBehind))
         case ev.JobChanged(job=job) if job.id == visit.job_id:
             return _with(visit, job=job)
+        case ev.MachineOpens() if visit.ticket is not None:
+            # Whoever took it may still be reading: the machine is theirs again until they go.
+            return _set(visit, step=Step.TICKET, seconds_left=None), (ev.HoldMachine(on=True),)
         case ev.MachineOpens():
             return _set(visit, over=True), (ev.WatchCard(on=False), ev.EndSession())
         case ev.NobodyTaps(seconds_left=seconds_left) if seconds_left <= 0:

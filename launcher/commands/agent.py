@@ -32,6 +32,9 @@ RUNTIME = "/run/hall"
 CONNECT_LIMIT_S = 5.0
 TEST_LEASE_S = 120.0
 
+_SETTLED = (MaintenancePhase.ACTIVE, MaintenancePhase.INACTIVE)
+"""Phases that last until somebody says otherwise."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -74,9 +77,12 @@ async def answer(args: argparse.Namespace) -> int:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
-    if not 0 < minutes <= 7 * 24 * 60:
-        raise argparse.ArgumentTypeError("more than 0, at most a week")
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 1 <= minutes * 60 <= 7 * 86_400:
+        raise argparse.ArgumentTypeError("minutes: at least a second (1/60), at most a week")
     return minutes
 
 
@@ -144,12 +150,14 @@ async def _maintenance(agent: _Agent, args: argparse.Namespace) -> int:
         seconds = None if args.minutes is None else args.minutes * 60
         wanted = bus.MaintenanceSet(on=args.order == "on", seconds=seconds)
         told = await agent.client.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
-        if not args.no_wait:
-            ends = MaintenancePhase.ACTIVE if wanted.on else MaintenancePhase.INACTIVE
-            if told.phase is not ends:
-                _say(told, as_json=args.json)
-                told = await agent.until(lambda phase: phase is ends)
+        if not args.no_wait and told.phase not in _SETTLED:
+            _say(told, as_json=args.json)
+            # Somebody else may say otherwise meanwhile, or its time may end.
+            told = await agent.until(lambda phase: phase in _SETTLED)
         _say(told, as_json=args.json)
+        ends = MaintenancePhase.ACTIVE if wanted.on else MaintenancePhase.INACTIVE
+        if told.phase in _SETTLED and told.phase is not ends:
+            return 1
     elif agent.maintenance is not None:
         _say(agent.maintenance, as_json=args.json)
     return 0

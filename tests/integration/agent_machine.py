@@ -31,6 +31,7 @@ name = "1号自助终端"
 id = "ticket-printer"
 driver = "escpos"
 transport = {{ kind = "tcp", host = "127.0.0.1", port = {printer} }}
+roll_m = 15
 
 [[peripherals]]
 id = "ups"

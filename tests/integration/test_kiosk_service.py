@@ -92,6 +92,7 @@ class FakeAgent:
         self.watching: asyncio.Queue[bool] = asyncio.Queue()
         self.promised = asyncio.Event()
         self.refuses_slips = False
+        self.prints_at_once = False
         self.power = PowerPhase.MAINS
         self.holds: asyncio.Queue[bool] = asyncio.Queue()
         self._server: BusServer | None = None
@@ -145,7 +146,11 @@ class FakeAgent:
             self.slips.append(wanted.slip.model_dump_json())
             self.jobs[wanted.job] = PrintJob(id=wanted.job, state=PrintJobState.QUEUED)
         self.promised.set()
-        return bus.PrintJobResult(job=self.jobs[wanted.job])
+        promised = self.jobs[wanted.job]
+        if self.prints_at_once:  # the queue is quicker than the answer
+            self.job_is(PrintJobState.PRINTING)
+            self.tells(bus.PRINT_CHANGED, bus.PrintJobResult(job=self.jobs[wanted.job]))
+        return bus.PrintJobResult(job=promised)
 
     async def _job(self, args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = bus.PrintJobQuery.model_validate(args).job
@@ -799,8 +804,51 @@ async def test_a_power_cut_ends_a_visit_with_its_last_words_then_lets_the_machin
             assert secret not in machine.draft.read_text(encoding="utf-8")
         machine.agent.power_is(PowerPhase.MAINS)
         async with asyncio.timeout(10):
+            assert await machine.agent.holds.get()
+            while (view := await shown.shows("ticket")).title != WORDS("ticket.title"):
+                pass
+            assert view.big_text == TICKET.number
+            await shown.taps("done")
             await running
+        assert machine.agent.events[:2] == ["visit.started.v1", "visit.ended.v1"]
         assert not machine.draft.exists()
+
+
+async def test_what_was_heard_of_a_slip_stands_before_an_older_answer(machine: Machine) -> None:
+    machine.agent.prints_at_once = True
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "ticket")
+        async with asyncio.timeout(10):
+            await machine.agent.promised.wait()
+            assert await shown.taps("large_type")  # a way there and back after the answer
+            assert await shown.taps("large_type")
+            machine.agent.power_is(PowerPhase.ENDING)
+            while (view := await shown.shows("ticket")).title != WORDS("closed.off_title"):
+                pass
+        assert view.why == WORDS("closed.number_printing")
+
+
+async def test_the_last_screen_stays_as_long_as_one_that_was_just_touched(
+    machine: Machine,
+) -> None:
+    async with machine.agent.serving(), machine.life() as (shown, running):
+        await machine.goes_to(shown, "ticket")
+        await machine.clock.until_sleeping()
+        machine.clock.advance(50.0)  # the citizen reads and touches nothing
+        machine.agent.power_is(PowerPhase.ENDING)
+        async with asyncio.timeout(10):
+            while (await shown.shows("ticket")).title != WORDS("closed.off_title"):
+                pass
+        await machine.clock.until_sleeping()
+        machine.clock.advance(80.0)
+        for _ in range(10):  # whoever was woken looks and sleeps again
+            await asyncio.sleep(0)
+        assert not shown.over.is_set()
+        assert not running.done()
+        await machine.clock.until_sleeping()
+        machine.clock.advance(11.0)
+        async with asyncio.timeout(10):
+            await running
 
 
 async def test_a_number_on_its_way_is_waited_for_before_the_visit_is_closed(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from edge_agent.technician_api import SOCKET_NAME
+from hallkit.errors import Reason
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.bus import BusClient
 from hallkit.wire import agent_bus as bus
@@ -137,6 +138,26 @@ async def test_a_technician_takes_the_machine_and_gives_it_back(machine: Machine
     assert phases == ["enterPending", "active", "active", "exitPending", "inactive"]
 
 
+async def test_an_agent_that_dies_while_a_visit_is_waited_for_goes_on_waiting(
+    machine: Machine,
+) -> None:
+    async with machine.agent() as agent, machine.application() as kiosk:
+        await kiosk.client.request(bus.VISIT_HOLD, bus.VisitHold(on=True), bus.Empty)
+        code, said = await hall_agent(machine, "maintenance", "on", "--no-wait")
+        assert (code, said.split(",")[0]) == (0, "maintenance: enterPending")
+        agent.kill()
+        await agent.wait()
+    async with machine.agent(), machine.application() as kiosk:
+        assert kiosk.maintenance == ["enterPending"]
+        await kiosk.client.request(bus.VISIT_HOLD, bus.VisitHold(on=True), bus.Empty)
+        _, said = await hall_agent(machine, "maintenance", "on", "--no-wait")  # it looks again
+        assert said.split(",")[0] == "maintenance: enterPending"
+        code, said = await hall_agent(machine, "maintenance", "off")
+        assert (code, said) == (0, "maintenance: inactive")
+    phases = [one["phase"] for one in told(machine, "machine.maintenance.v1")]
+    assert "active" not in phases
+
+
 @asynccontextmanager
 async def technician(machine: Machine) -> AsyncIterator[BusClient]:
     async def nothing(*_said: Any) -> None: ...
@@ -162,7 +183,8 @@ async def test_a_slip_waits_while_a_technician_has_the_printer(machine: Machine)
             code, said = await hall_agent(machine, "test-print")
             assert code == 1
             assert "in use by technician until" in said
-            assert (await kiosk.job("slip")).state is PrintJobState.QUEUED
+            waiting = await kiosk.hears_job("slip", PrintJobState.WAITING)
+            assert waiting.reason is Reason.OCCUPIED
         await kiosk.hears_job("slip", PrintJobState.COMPLETED)  # its connection is gone
         await begins_to_print(machine, kiosk, "next")
         code, said = await hall_agent(machine, "test-print")

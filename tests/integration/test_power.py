@@ -154,7 +154,7 @@ async def test_a_citizen_in_a_visit_reads_their_number_before_the_machine_goes_o
             await machine.ups("power.low")
             while (view := await shown.shows("ticket")).title != WORDS("closed.off_title"):
                 pass
-            assert (view.big_text, view.why) == (TICKET.number, WORDS("closed.number"))
+            assert (view.big_text, view.why) == (TICKET.number, WORDS("closed.number_printing"))
             assert not machine.poweroff.exists()
             await machine.printer("release")
             while (view := await shown.shows("ticket")).why != WORDS("closed.number_printed"):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_agent import health
-from edge_agent.api import AgentApi
+from edge_agent.api import COMES_BACK_S, AgentApi
 from edge_agent.devices import print_queue
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.records import Recorder
@@ -63,7 +63,7 @@ class Application:
 class Agent:
     def __init__(self, folder: Path, journal: Journal, *, with_devices: bool = True) -> None:
         self.path = folder / "agent.sock"
-        clock = HastyClock()
+        self.clock = clock = HastyClock()
         self.outbox = Outbox(journal, boot="boot")
         recorder = Recorder(self.outbox, clock, site=SiteId("demo"), device=DeviceId("terminal-01"))
         self.printer = FakeTicketPrinter(clock)
@@ -77,6 +77,7 @@ class Agent:
         self.api = AgentApi(
             self.path,
             recorder,
+            clock,
             reports=lambda: (),
             queue=self.queue if with_devices else None,
         )
@@ -309,3 +310,28 @@ async def test_a_visit_is_held_until_it_is_let_go_or_its_connection_ends(agent: 
         async with asyncio.timeout(5):
             while agent.api.in_visit:  # noqa: ASYNC110  # the server sees the end a moment later
                 await asyncio.sleep(0.01)
+
+
+async def test_a_visit_whose_application_is_gone_may_come_back_for_a_while(agent: Agent) -> None:
+    async def holds(application: Application, *, on: bool) -> None:
+        await application.client.request(bus.VISIT_HOLD, bus.VisitHold(on=on), bus.Empty)
+
+    assert agent.api.may_be_in_visit  # nobody has found the agent yet
+    agent.clock.advance(COMES_BACK_S)
+    assert not agent.api.may_be_in_visit
+    async with agent.application() as kiosk:
+        await holds(kiosk, on=True)
+        assert agent.api.may_be_in_visit
+        await holds(kiosk, on=False)
+        assert not agent.api.may_be_in_visit  # it said so itself
+        await holds(kiosk, on=True)
+    async with asyncio.timeout(5):
+        while agent.api.in_visit:  # noqa: ASYNC110  # the server sees the end a moment later
+            await asyncio.sleep(0.01)
+    assert agent.api.may_be_in_visit
+    async with agent.application() as kiosk:
+        await holds(kiosk, on=True)  # its successor took up the draft
+        agent.clock.advance(COMES_BACK_S)
+        assert agent.api.may_be_in_visit
+        await holds(kiosk, on=False)
+        assert not agent.api.may_be_in_visit

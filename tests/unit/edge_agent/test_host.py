@@ -328,6 +328,58 @@ async def test_a_driver_that_can_not_be_opened_hurts_no_other_and_is_replaced() 
         assert (await host.probe("printer")).works
 
 
+class Worse(Stub):
+    """After the first one: how the next ones fail, until somebody mends it."""
+
+    fails: ClassVar[str]
+    asked: ClassVar[list[Stub]]
+
+    def __init__(self, config: PeripheralConfig, clock: Clock) -> None:
+        if self.fails == "made":
+            raise OSError("its profile is gone")
+        super().__init__(config, clock)
+
+    async def __aenter__(self) -> Self:
+        if self.fails == "raises":
+            raise OSError("its port is gone")
+        if self.fails == "hangs":
+            await asyncio.Event().wait()
+        return await super().__aenter__()
+
+    async def probe(self) -> DeviceReport:
+        self.asked.append(self)
+        return await super().probe()
+
+
+@pytest.mark.parametrize(
+    ("fails", "counted"),
+    [("made", "host_crashes"), ("raises", "host_crashes"), ("hangs", "host_hangs")],
+)
+async def test_a_driver_that_can_not_be_replaced_is_broken_and_tried_again(
+    fails: str, counted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.devices.host.OPEN_LIMIT_S", 0.01)
+    Worse.fails, Worse.asked = "", []
+    entry = PeripheralConfig(id="printer", driver="any")
+    host = PeripheralHost([(replace(SPEC, open=Worse), entry)], FakeClock())
+    heard: list[DeviceReport] = []
+    host.listen(heard.append)
+    slot = host._slots["printer"]
+    async with host:
+        slot.replace = True
+        Worse.fails = fails
+        for _ in range(2):
+            assert (await host.probe("printer")).reason is Reason.INTERNAL
+        assert slot.pause_s == 2
+        assert Worse.asked == []  # what did not open is not asked
+        facts = host.diagnostics()["printer"]
+        assert (facts["host_crashes"], facts["host_hangs"]) in {(2, 0), (0, 2)}
+        assert facts[counted] == 2
+        Worse.fails = ""
+        assert (await host.probe("printer")).works
+    assert [report.works for report in heard] == [False, True]
+
+
 async def test_a_peripheral_is_found_by_what_it_can_do() -> None:
     host, [stub, _] = host_of("printer", "reader")
     held = host.of_port("printer_port")
@@ -351,3 +403,32 @@ def test_a_relative_path_stands_in_the_runtime_folder(entry: dict[str, object], 
 @pytest.mark.parametrize("entry", [{}, {"transport": {"kind": "tcp"}}, {"transport": "nonsense"}])
 def test_what_has_no_path_stays_as_it_is(entry: dict[str, object]) -> None:
     assert in_runtime_folder(entry, Path("/run/hall")) == entry
+
+
+async def test_a_driver_is_told_what_the_last_one_knew_also_when_it_is_replaced() -> None:
+    recalled: list[DeviceReport] = []
+
+    class Remembering(Stub):
+        def recall(self, last: DeviceReport) -> None:
+            recalled.append(last)
+
+    spec = replace(SPEC, open=Remembering)
+    entry = PeripheralConfig(id="printer", driver="ticket_printer")
+    before = DeviceReport(
+        id="printer", port="x", driver="stub", status="online", paper_left_lines=4_000
+    )
+    gone = before.model_copy(update={"id": "gone"})
+    clock = FakeClock()
+    host = PeripheralHost([(spec, entry)], clock, recalled={"printer": before, "gone": gone})
+    assert recalled == [before]
+    async with host:
+        said = await host.probe("printer")
+        stub = host._slots["printer"].driver
+        assert isinstance(stub, Stub)
+        stub.crashes = True
+        broken = await host.probe("printer")
+        assert broken.reason is Reason.INTERNAL
+        await host.probe("printer")
+        assert host._slots["printer"].driver is not stub
+    assert recalled == [before, broken]
+    assert said.works

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from edge_agent.maintenance import OUT, MaintenanceSection, MaintenanceState, Order, ordered, step
 from edge_agent.maintenance_mode import SCHEMA, Maintenance
@@ -149,17 +150,47 @@ async def test_a_clock_that_is_put_back_does_not_keep_the_machine(machine: Machi
         assert await looks(machine, mode) is Phase.INACTIVE
 
 
-async def test_an_order_that_can_not_be_kept_changes_nothing(machine: Machine) -> None:
-    class Full(Journal):
-        async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-            raise StoreError("full")
+class Full(Journal):
+    """A disk that may be full."""
 
+    full = True
+
+    async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        if self.full:
+            raise StoreError("full")
+        return await super().write(work)
+
+
+async def test_an_order_that_can_not_be_kept_changes_nothing(machine: Machine) -> None:
     async with Full(machine.path, [SCHEMA]) as journal:
         mode = machine.mode(journal)
         with pytest.raises(StoreError):
             await mode.order("on")
         assert mode.state == OUT
     assert machine.told == []
+
+
+@pytest.mark.parametrize("by", ["order", "time"])
+async def test_a_full_disk_keeps_no_machine_from_its_citizens(machine: Machine, by: str) -> None:
+    async with Full(machine.path, [SCHEMA]) as journal:
+        mode = machine.mode(journal)
+        journal.full = False
+        await mode.order("on", seconds=600)
+        journal.full = True
+        with capture_logs() as logs:
+            if by == "order":
+                assert (await mode.order("off")) == OUT
+            for _ in range(3):
+                await looks(machine, mode, 300)
+        assert mode.state == OUT
+        assert machine.told[-1] is Phase.INACTIVE
+        assert [line["event"] for line in logs].count("maintenance.not_kept") == 1
+        journal.full = False
+        await looks(machine, mode)
+    async with machine.journal() as journal:
+        mode = machine.mode(journal)
+        await mode.start()
+        assert mode.state == OUT
 
 
 async def test_a_state_that_can_not_be_read_is_none(machine: Machine) -> None:

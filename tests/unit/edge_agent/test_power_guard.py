@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.power import PowerSection
+from edge_agent import power_guard
+from edge_agent.power import PowerSection, PowerState
 from edge_agent.power_guard import STATE, PowerGuard, PoweroffFile
 from hallkit.errors import Reason
 from hallkit.model.power import PowerPhase, PowerReading
@@ -220,3 +221,55 @@ async def test_a_command_that_can_not_be_given_is_logged_and_given_again(
     machine.switch.refuses = False
     await machine.looks(30)
     assert machine.switch.orders == ["off"]
+
+
+@pytest.mark.parametrize("hangs", ["tell", "busy"])
+async def test_a_disk_that_hangs_keeps_no_machine_on(
+    machine: Machine, hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power_guard, "DISK_LIMIT_S", 0.01)
+
+    async def never(*_args: object) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(machine.guard, f"_{hangs}", never)
+    machine.ups.reading = LOW
+    async with asyncio.timeout(5):
+        assert await machine.looks(10) is PowerPhase.SHUTDOWN
+    assert machine.switch.orders == ["off"]
+
+
+async def test_what_the_ups_said_before_the_agent_died_condemns_no_machine(
+    machine: Machine,
+) -> None:
+    machine.ups.reading = LOST
+    await machine.looks(30)
+    machine.ups.fault = Reason.SILENT
+    assert await machine.looks(31) is PowerPhase.CLOSING  # kept, with the silence
+    machine.ups.fault = None
+    await machine.looks(200)
+    machine.restart()
+    machine.ups.fault = Reason.SILENT  # one answer is late
+    assert await machine.looks() is PowerPhase.CLOSING
+    machine.ups.fault = None
+    assert await machine.looks(20) is PowerPhase.CLOSING
+    assert machine.switch.orders == []
+
+
+async def test_mains_from_before_the_agent_died_do_not_count_as_steady(machine: Machine) -> None:
+    kept = PowerState(phase=PowerPhase.CLOSING, lost_s=1, back_s=2)
+    (machine.runtime / STATE).write_text(kept.model_dump_json(), encoding="utf-8")
+    machine.restart()
+    assert await machine.looks() is PowerPhase.CLOSING
+    assert await machine.looks(round(LIMITS.steady_s)) is PowerPhase.MAINS
+
+
+@pytest.mark.parametrize("time", ["lost_s", "ending_s", "warned_s", "told_s"])
+async def test_any_time_that_is_still_to_come_is_of_a_former_boot(
+    machine: Machine, time: str
+) -> None:
+    kept = PowerState(phase=PowerPhase.ENDING).model_copy(update={time: 1e6})
+    (machine.runtime / STATE).write_text(kept.model_dump_json(), encoding="utf-8")
+    machine.restart()
+    assert machine.guard.phase is PowerPhase.MAINS

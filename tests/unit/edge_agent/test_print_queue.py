@@ -176,6 +176,35 @@ async def test_a_queue_that_is_held_owes_its_slips_and_prints_them_when_released
     assert bench.marks == [False]
 
 
+async def test_every_slip_is_told_as_waiting_while_another_has_the_printer(bench: Bench) -> None:
+    async with bench.printing() as queue:
+        queue.hold("lease", Reason.OCCUPIED)
+        for job in (JOB, JobId("next")):
+            await queue.submit(job, SLIP)
+            waiting = await bench.until(PrintJobState.WAITING, job)
+            assert (waiting.reason, waiting.attempts) == (Reason.OCCUPIED, 0)
+        bench.printer.fault = Reason.PAPER_OUT
+        await bench.printer.probe()
+        queue.release("lease")  # and now it waits for paper
+        assert (await bench.until(PrintJobState.WAITING)).reason is Reason.PAPER_OUT
+        bench.printer.mend()
+        await bench.printer.probe()
+        queue.printer_changed()
+        await bench.until(PrintJobState.COMPLETED, "next")
+    assert bench.marks == [False, False]
+
+
+async def test_a_slip_that_a_lease_and_more_hold_is_told_as_before(bench: Bench) -> None:
+    async with bench.printing() as queue:
+        queue.hold("maintenance")
+        queue.hold("lease", Reason.OCCUPIED)
+        await queue.submit(JOB, SLIP)
+        await asyncio.sleep(0.05)
+        assert (await queue.find(JOB)).state is PrintJobState.QUEUED
+        queue.release("maintenance")
+        assert (await bench.until(PrintJobState.WAITING)).reason is Reason.OCCUPIED
+
+
 async def test_a_slip_that_is_printing_is_finished_by_a_queue_that_is_held(bench: Bench) -> None:
     class Slow(FakeTicketPrinter):
         begun, goes_on = asyncio.Event(), asyncio.Event()
@@ -262,6 +291,35 @@ class Refusing(FakeTicketPrinter):
         if self._reasons:
             return PrintOutcome(result=PrintResult.NOT_STARTED, reason=self._reasons.pop(0))
         return await super().print_slip(slip, marked=marked)
+
+
+async def test_a_slip_is_in_hand_between_its_attempts_and_not_while_nothing_can_come_out(
+    bench: Bench,
+) -> None:
+    bench.printer = Refusing(bench.clock, Reason.OCCUPIED)
+    pauses: list[bool] = []
+    pass_on = bench.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(queue.in_hand)
+        await pass_on(seconds)
+
+    bench.clock.sleep = sleep  # type: ignore[method-assign]  # to look into the retry pause
+    async with bench.printing() as queue:
+        assert not queue.in_hand
+        queue.hold("power")
+        await queue.submit(JOB, SLIP)
+        assert not queue.in_hand
+        queue.release("power")
+        assert queue.in_hand
+        await bench.until(PrintJobState.COMPLETED)
+        assert pauses == [True]
+        await asyncio.sleep(0.05)
+        assert not queue.in_hand
+        bench.printer.fault = Reason.PAPER_OUT
+        await bench.printer.probe()
+        await queue.submit(JobId("next"), SLIP)
+        assert not queue.in_hand
 
 
 async def test_the_same_refusal_is_told_once_and_asked_for_less_and_less_often(

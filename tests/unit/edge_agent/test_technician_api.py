@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,11 +16,13 @@ from edge_agent.maintenance import MaintenanceSection, MaintenanceState
 from edge_agent.maintenance_mode import SCHEMA, Maintenance
 from edge_agent.technician_api import TechnicianApi, lease_handlers, maintenance_told
 from hallkit.errors import Occupied, Rejected
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.printing import PrintOutcome, PrintResult, Slip
 from hallkit.runtime.bus import BusClient, BusServer
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.journal import Journal
 from hallkit.wire import agent_bus as bus
+from launcher.commands import agent as command
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
 PRINTER = "ticket-printer"
@@ -53,6 +56,14 @@ class Machine:
             used_by=lambda _device: "print_queue" if self.printing else "",
             changed=self.taken.__setitem__,
         )
+        self.maintenance = Maintenance(
+            journal,
+            clock,
+            limits=MaintenanceSection(),
+            serving=lambda: self.serving,
+            working=lambda: self.leases.any_of("technician"),
+            tell=self._maintenance_changed,
+        )
         self.technician = TechnicianApi(
             folder / "technician.sock",
             self.leases,
@@ -60,14 +71,7 @@ class Machine:
             reports=lambda: (self.printer.report,),
             diagnostics=lambda: {PRINTER: dict(self.printer.diagnostics())},
             printer=self.printer,
-            maintenance=Maintenance(
-                journal,
-                clock,
-                limits=MaintenanceSection(),
-                serving=lambda: self.serving,
-                working=lambda: self.leases.any_of("technician"),
-                tell=self._maintenance_changed,
-            ),
+            maintenance=self.maintenance,
         )
         self.applications = BusServer(
             "edge_agent",
@@ -188,6 +192,59 @@ async def test_maintenance_is_ordered_answered_and_told(machine: Machine) -> Non
         wanted = bus.MaintenanceSet(on=False)
         told = await technician.request(bus.MAINTENANCE_SET, wanted, bus.MaintenanceTold)
         assert told.phase == "exitPending"  # the printer is still the technician's
+
+
+async def answers(machine: Machine, *words: str) -> int:
+    """What the command of a technician exits with."""
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    args = parser.parse_args(["--runtime", str(machine.folder), "maintenance", *words])
+    async with asyncio.timeout(5):
+        return await command.answer(args)
+
+
+async def until(machine: Machine, phase: MaintenancePhase) -> None:
+    async with asyncio.timeout(5):
+        while machine.maintenance.state.phase is not phase:  # noqa: ASYNC110  # a real bus's pace
+            await asyncio.sleep(0.01)
+
+
+async def test_who_waits_for_the_machine_hears_that_somebody_gave_it_back(
+    machine: Machine,
+) -> None:
+    machine.serving = True
+    entering = asyncio.create_task(answers(machine, "on"))
+    await until(machine, MaintenancePhase.ENTER_PENDING)
+    assert await answers(machine, "off") == 0
+    assert await entering == 1
+    entering = asyncio.create_task(answers(machine, "on"))
+    await until(machine, MaintenancePhase.ENTER_PENDING)
+    machine.serving = False
+    await machine.maintenance.order("on")
+    assert await entering == 0
+
+
+async def test_who_gives_the_machine_back_hears_that_somebody_took_it_again(
+    machine: Machine,
+) -> None:
+    async with machine.client() as technician:
+        assert await answers(machine, "on") == 0
+        await leases(technician)
+        leaving = asyncio.create_task(answers(machine, "off"))
+        await until(machine, MaintenancePhase.EXIT_PENDING)
+        assert await answers(machine, "on") == 0
+        assert await leaving == 1
+
+
+@pytest.mark.parametrize("minutes", ["0", "0.01", "-3", "nan", "10081", "soon"])
+async def test_a_time_that_can_not_be_is_refused_in_words(
+    machine: Machine, minutes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        await answers(machine, "on", f"--minutes={minutes}")
+    assert ended.value.code == 2
+    assert "at least a second" in capsys.readouterr().err
+    assert await answers(machine, "on", "--minutes=0.02") == 0
 
 
 async def test_counters_of_the_parts_are_for_the_asking(machine: Machine) -> None:

@@ -1138,19 +1138,69 @@ def test_a_number_on_its_way_is_waited_for_and_then_stands_on_the_last_screen() 
     assert (person.view.screen, person.view.big_text) == ("ticket", TICKET.number)
     assert len(person.did(ev.Print)) == 1
     assert person.view.why == WORDS("closed.number")
+    person.happens(ev.JobChanged(PrintJob(id=NEW.job_id, state=PrintJobState.PRINTING)))
+    assert person.view.why == WORDS("closed.number_printing")
     person.happens(ev.JobChanged(PrintJob(id=NEW.job_id, state=PrintJobState.COMPLETED)))
     assert person.view.why == WORDS("closed.number_printed")
     [again] = [one for one in resume(person.visit, AROUND, WORDS)[1] if isinstance(one, ev.Print)]
     assert [again] == person.did(ev.Print)
 
 
-@pytest.mark.parametrize("event", [ev.MachineOpens(), ev.NobodyTaps(0)])
-def test_the_last_screen_goes_with_the_power_or_when_nobody_is_left(event: ev.Event) -> None:
+def test_the_last_screen_stays_while_somebody_may_read_it() -> None:
     person = at(Step.TICKET)
     person.happens(ev.MachineCloses())
     assert person.happens(ev.NobodyTaps(5)) == []
-    assert person.happens(event) == [ev.WatchCard(on=False), ev.EndSession()]
+    assert person.happens(ev.NobodyTaps(0)) == [ev.WatchCard(on=False), ev.EndSession()]
     assert person.visit.over
+
+
+def test_a_machine_that_opens_again_shows_the_number_as_before() -> None:
+    person = at(Step.TICKET)
+    before = person.view
+    person.happens(ev.CardLifted())
+    person.happens(ev.MachineCloses())
+    person.happens(ev.CardLifted())
+    assert person.happens(ev.MachineOpens()) == [ev.HoldMachine(on=True)]
+    assert (person.view.screen, person.view.title) == ("ticket", before.title)
+    assert (person.view.big_text, person.view.rows) == (TICKET.number, before.rows)
+    again = person.happens(ev.MachineCloses())  # mains that flap
+    assert again[-1] == ev.HoldMachine(on=False)
+    person.happens(ev.MachineOpens())
+    assert person.taps("done")[-1] == ev.EndSession()
+
+
+def test_a_closed_machine_without_a_number_begins_anew_when_it_opens() -> None:
+    person = at(Step.CONFIRM)
+    person.happens(ev.MachineCloses())
+    assert person.happens(ev.MachineOpens()) == [ev.WatchCard(on=False), ev.EndSession()]
+    assert person.visit.over
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        {"power": PowerPhase.CLOSING},
+        {"power": PowerPhase.ENDING},
+        {"power": PowerPhase.SHUTDOWN},
+        {"maintenance": MaintenancePhase.ACTIVE},
+    ],
+)
+def test_smoke_is_told_on_a_closed_screen_in_both_languages(
+    closed: dict[str, object], begun: bool
+) -> None:
+    smoke = device("auxiliaries", status=DeviceStatus.HARDWARE_ERROR, reason=Reason.SMOKE)
+    person = at(Step.TICKET) if begun else Person()
+    broken = device("ticket_printer", status=DeviceStatus.OFFLINE, reason=Reason.SILENT)
+    person.around = AROUND.model_copy(update={"devices": (broken,), **closed})
+    if begun:
+        person.happens(ev.MachineCloses())
+    assert person.view.chrome.machine_notice is None  # it changes nothing here
+    person.around = person.around.model_copy(update={"devices": (broken, smoke)})
+    told = person.view.chrome.machine_notice
+    assert told is not None
+    assert (told.tone, told.text) == ("fault", WORDS("machine.smoke"))
+    assert told.detail == words("en")("machine.smoke")
 
 
 def test_the_item_of_these_tests_is_sound() -> None:

@@ -75,6 +75,19 @@ def test_what_is_left_on_a_roll_is_said_in_metres(lines: int | None, metres: int
     assert peripheral_view(printer(paper_left_lines=lines), NOW_MS).paper_left_m == metres
 
 
+def test_a_machine_in_maintenance_says_so_and_alarms_with_smoke_alone() -> None:
+    def verdict(state: MachineState, **fault: str) -> tuple[Tone, str]:
+        return view._verdict(state, (peripheral_view(printer(**fault), NOW_MS),), serviced=True)
+
+    assert words("zh_CN").has("state.machine_maintenance")
+    for fault in ({}, {"paper": "out"}, {"status": "offline", "reason": "port_gone"}):
+        assert verdict("online", **fault) == ("plain", "state.machine_maintenance")
+    smoke = verdict("online", status="hardwareError", reason="smoke")
+    assert smoke == ("attention", "reason.smoke")
+    assert verdict("offline") == ("fault", "state.machine_offline")
+    assert verdict("silent")[0] == "attention"
+
+
 def test_a_clock_that_is_ahead_does_not_show_the_future() -> None:
     assert peripheral_view(printer(since_ms=NOW_MS + 30_000), NOW_MS).since_ms == NOW_MS
     assert peripheral_view(printer(since_ms=NOW_MS * 2), NOW_MS).since_ms is None

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hallkit.errors import LinkDown, StoreError
 from hallkit.model.device import DeviceReport, DeviceStatus, Paper
 from hallkit.model.ids import DeviceId, SiteId
+from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import SystemClock
 from hallkit.wire.events import (
@@ -313,6 +314,24 @@ def test_a_machine_is_lost_twenty_seconds_after_its_will_and_at_once_after_its_l
         apply(engine, presence("online", 2), presence("offline", 2, orderly=True))
         with engine.begin() as connection:
             assert view._state(connection.execute(row).mappings().one(), NOW_MS) == "offline"
+
+
+@pytest.mark.parametrize("phase", MaintenancePhase)
+def test_a_machine_is_in_maintenance_as_its_inventory_says(phase: MaintenancePhase) -> None:
+    broken = DeviceReport.model_validate(
+        {"id": "p", "port": "ticket_printer", "driver": "escpos", "status": "hardwareError"}
+    )
+    around = view.Surroundings(
+        site_name="", listed={}, broker_up=True, broker_since_ms=0, broker_dropped=0
+    )
+    info = Info(name="1号", role="terminal", agent="1", peripherals=(broken,), maintenance=phase)
+    with database() as engine:
+        apply(engine, presence("online", 1), Heard(DEVICE, info))
+        with engine.begin() as connection:
+            [machine] = view.read(connection, around, NOW_MS).machines
+    serviced = phase is not MaintenancePhase.INACTIVE
+    assert (machine.words == "state.machine_maintenance") == serviced
+    assert machine.tone == ("plain" if serviced else "attention")
 
 
 def test_a_machine_that_lost_its_disk_is_believed() -> None:

@@ -111,6 +111,45 @@ async def test_a_client_comes_back_after_the_server_did(socket_path: Path) -> No
             running.cancel()
 
 
+@pytest.mark.parametrize("unread", [False, True])
+async def test_what_a_client_that_is_gone_asked_for_runs_to_its_end(
+    socket_path: Path, unread: bool
+) -> None:
+    """The kernel resets a connection that is closed with something left to read."""
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def slow(args: Mapping[str, Any], connection: Connection) -> Message:
+        begun.set()
+        try:
+            await goes_on.wait()
+        except asyncio.CancelledError:
+            ended.append("cut off")
+            raise
+        ended.append("whole")
+        return Number(value=1)
+
+    loop = asyncio.get_running_loop()
+    bus = BusServer("t", socket_path, handlers={"slow": slow}, snapshot=lambda: Number(value=7))
+    async with bus, asyncio.timeout(5):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.setblocking(False)
+            await loop.sock_connect(peer, str(socket_path))
+            if not unread:
+                said = b""
+                while said.count(b"\n") < 2:
+                    said += await loop.sock_recv(peer, LINE_LIMIT)
+            line = b'{"v":1,"kind":"request","id":"1","name":"slow","args":{}}\n'
+            await loop.sock_sendall(peer, line)
+            await begun.wait()
+        for _ in range(10):  # the server has read the end by then
+            await asyncio.sleep(0)
+        goes_on.set()
+        while bus.connections:  # noqa: ASYNC110  # a real bus's pace
+            await asyncio.sleep(0)
+    assert ended == ["whole"]
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
