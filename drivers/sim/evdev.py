@@ -270,7 +270,8 @@ class Simulator:
                 await self._send((_MSC, 4, 0x70000 + key), (_KEY, key, value))
 
     async def _finger(self, do: str, key: int, times: int) -> None:
-        self._later(0.0)
+        if do != "repeat":  # the kernel repeats at its own pace, however late the order came
+            self._later(0.0)
         match do:
             case "press":
                 for _ in range(times):
@@ -281,7 +282,7 @@ class Simulator:
                 await self._send((_KEY, key, 1))
             case "repeat":
                 for _ in range(times):
-                    self._later(_REPEAT_S)
+                    self._now_s += _REPEAT_S
                     await self._send((_KEY, key, 2))
             case "release":
                 await self._send((_KEY, key, 0))
