@@ -51,9 +51,9 @@ class Bench(ABC):
     @abstractmethod
     async def listens(self) -> None: ...
     @abstractmethod
-    async def press(self, *actions: PanelAction) -> None:
-        """All at once, if there are several."""
-
+    async def press(self, action: PanelAction) -> None: ...
+    @abstractmethod
+    async def press_at_once(self, *actions: PanelAction) -> None: ...
     @abstractmethod
     async def plug_headphones(self, *, is_in: bool) -> None: ...
     @abstractmethod
@@ -71,7 +71,10 @@ class FakeBench(Bench):
         while not self.fake.waits:  # noqa: ASYNC110  # a turn of the loop, not a time
             await asyncio.sleep(0)
 
-    async def press(self, *actions: PanelAction) -> None:
+    async def press(self, action: PanelAction) -> None:
+        self.fake.press(action)
+
+    async def press_at_once(self, *actions: PanelAction) -> None:
         self.fake.press(*actions)
 
     async def plug_headphones(self, *, is_in: bool) -> None:
@@ -94,12 +97,11 @@ class EvdevBench(Bench):
         while wire._waiter is None:  # noqa: ASYNC110  # a turn of the loop, not a time
             await asyncio.sleep(0)
 
-    async def press(self, *actions: PanelAction) -> None:
-        keys = [USUAL[action][0] for action in actions]
-        if len(keys) == 1:
-            await order(self.control, "press", key=keys[0])
-        else:
-            await order(self.control, "chord", keys=keys)
+    async def press(self, action: PanelAction) -> None:
+        await order(self.control, "press", key=USUAL[action][0])
+
+    async def press_at_once(self, *actions: PanelAction) -> None:
+        await order(self.control, "chord", keys=[USUAL[action][0] for action in actions])
 
     async def plug_headphones(self, *, is_in: bool) -> None:
         await order(self.control, "switch", on=is_in)
@@ -200,7 +202,7 @@ async def test_presses_that_come_at_once_are_all_given(bench: Bench) -> None:
     waiting = asyncio.create_task(bench.panel.next_press())
     async with asyncio.timeout(bench.patience_s):
         await bench.listens()
-        await bench.press(PanelAction.DIGIT_1, PanelAction.DIGIT_2, PanelAction.CONFIRM)
+        await bench.press_at_once(PanelAction.DIGIT_1, PanelAction.DIGIT_2, PanelAction.CONFIRM)
         assert await waiting is PanelAction.DIGIT_1
         assert await bench.panel.next_press() is PanelAction.DIGIT_2
         assert await bench.panel.next_press() is PanelAction.CONFIRM

@@ -55,6 +55,14 @@ async def opened() -> HidrawTransport:
     return transport
 
 
+async def begun(transport: HidrawTransport, kernel: Kernel) -> asyncio.Task[None]:
+    """A write of two reports that the kernel holds at the first."""
+    writing = asyncio.create_task(transport.write(bytes(100), timeout_s=LONG_S))
+    while not kernel.asked.is_set():  # noqa: ASYNC110  # a thread has no event of the loop's
+        await asyncio.sleep(0)
+    return writing
+
+
 async def test_a_write_that_the_kernel_holds_ends_at_its_deadline(kernel: Kernel) -> None:
     transport = await opened()
     with pytest.raises(DeviceTimeout) as fault:
@@ -72,9 +80,7 @@ async def test_a_write_that_the_kernel_holds_ends_at_its_deadline(kernel: Kernel
 
 async def test_the_loop_goes_on_while_the_kernel_holds_a_write(kernel: Kernel) -> None:
     transport = await opened()
-    writing = asyncio.create_task(transport.write(bytes(100), timeout_s=LONG_S))
-    while not kernel.asked.is_set():  # noqa: ASYNC110  # a thread has no event of the loop's
-        await asyncio.sleep(0)
+    writing = await begun(transport, kernel)
     assert kernel.taken == []
     kernel.lets.set()
     await writing
@@ -84,9 +90,7 @@ async def test_the_loop_goes_on_while_the_kernel_holds_a_write(kernel: Kernel) -
 
 async def test_who_stops_writing_leaves_nothing_open(kernel: Kernel) -> None:
     transport = await opened()
-    writing = asyncio.create_task(transport.write(bytes(100), timeout_s=LONG_S))
-    while not kernel.asked.is_set():  # noqa: ASYNC110  # a thread has no event of the loop's
-        await asyncio.sleep(0)
+    writing = await begun(transport, kernel)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
