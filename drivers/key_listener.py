@@ -17,6 +17,12 @@ from hallkit.runtime.clock import Clock
 class KeyListener(Listener[Said]):
     """Packets of events become what the device says."""
 
+    _again_s = 0.0
+    """Who asks again within so long also gets what was said behind the last, while he still waited.
+
+    Later it was meant for somebody else.
+    """
+
     def __init__(
         self,
         device_id: str,
@@ -43,6 +49,7 @@ class KeyListener(Listener[Said]):
         self._transport = transport
         self._packets = Packets()
         self._said: deque[Said] = deque()
+        self._kept_until_s = 0.0
         self._asks_state = True
         """Of keys and switches nothing is known: opened anew, or events were lost."""
 
@@ -63,6 +70,11 @@ class KeyListener(Listener[Said]):
         counts = {name: self._counts[name] for name in (*names, *shared)}
         return {"wire": str(self._transport), **counts}
 
+    async def _next(self) -> Said:
+        said = await super()._next()
+        self._kept_until_s = self._clock.mono_s() + self._again_s
+        return said
+
     def _take(self) -> Said | None:
         return self._said.popleft() if self._said else None
 
@@ -71,9 +83,11 @@ class KeyListener(Listener[Said]):
         await self._ask_state()
 
     async def _throw_away(self) -> None:
+        kept = tuple(self._said) if self._clock.mono_s() < self._kept_until_s else ()
         self._counts["unasked_events"] += self._follow(await self._events.pending())
-        await self._ask_state()
         self._said.clear()
+        self._said.extend(kept)
+        await self._ask_state()
 
     def _follow(self, data: bytes) -> int:
         """Take events in; how many there were."""

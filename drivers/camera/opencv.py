@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from drivers.camera.opencv_capture import opener
-from drivers.camera.opencv_reader import Capture, Ending, Pace, Reader
+from drivers.camera.opencv_reader import Arrival, Capture, Ending, Pace, Reader
 from drivers.camera.opencv_settings import (
     CameraPort,
     FilePort,
@@ -25,7 +25,7 @@ from drivers.camera.opencv_settings import (
     NetworkPort,
     RtspPort,
 )
-from drivers.camera.opencv_why import why_not
+from drivers.camera.opencv_why import Aside, why_not
 from drivers.driver import Driver
 from drivers.registry import DriverSpec, PeripheralConfig
 from hallkit.errors import (
@@ -120,6 +120,7 @@ class OpenCvCamera(Driver):
         self._reader: Reader | None = None
         self._left: list[Reader] = []
         """Told to stop, and still in a call."""
+        self._why_aside = Aside(f"camera-why[{config.id}]")
         self._minding = asyncio.Lock()
         self._backoff = Backoff(config.retry_s, config.retry_max_s)
         self._lost: DeviceError | None = None
@@ -143,13 +144,13 @@ class OpenCvCamera(Driver):
             while True:
                 with self._watching() as news:
                     reader = await self._running()
-                    frame = reader.newest
-                    newer = frame is not None and frame.sequence > than
-                    if frame is not None and newer and self._fresh(reader, frame, asked_s):
+                    newest = reader.newest
+                    newer = newest is not None and newest.frame.sequence > than
+                    if newest is not None and newer and self._fresh(reader, newest, asked_s):
                         self._counts["given"] += 1
                         if self._report.reason is not Reason.COVERED:
                             self._works()
-                        return frame
+                        return newest.frame
                     reader.want()
                     now_s = self._clock.mono_s()
                     if now_s >= end_s:
@@ -159,13 +160,13 @@ class OpenCvCamera(Driver):
             self._fault(fault)
             raise
 
-    def _fresh(self, reader: Reader, frame: Frame, asked_s: float) -> bool:
+    def _fresh(self, reader: Reader, newest: Arrival, asked_s: float) -> bool:
         """It came since, or nothing newer has come but for what the rate leaves out."""
-        if reader.newest_at_s >= asked_s:
+        if newest.at_s >= asked_s:
             return True
-        age_s = self._clock.mono_s() - reader.newest_at_s
-        newest = frame.sequence == reader.sequence or age_s <= 1 / self._config.rate_fps
-        return newest and age_s <= self._config.fresh_s
+        age_s = self._clock.mono_s() - newest.at_s
+        is_last = newest.frame.sequence == reader.sequence or age_s <= 1 / self._config.rate_fps
+        return is_last and age_s <= self._config.fresh_s
 
     def diagnostics(self) -> Mapping[str, str | int | float]:
         """Counters since start, and how the stream runs now."""
@@ -177,7 +178,7 @@ class OpenCvCamera(Driver):
             "frames": frames,
             "dropped": frames - counts["decoded"] - counts["damaged"],
             **{name: counts[name] for name in (*_COUNTED, "given", "given_up")},
-            "stuck_threads": sum(one.alive for one in self._left),
+            "stuck_threads": self._stuck_threads,
         }
         if reader is not None and reader.live:
             facts |= {
@@ -185,9 +186,13 @@ class OpenCvCamera(Driver):
                 "silent_ms": round((self._clock.mono_s() - reader.beat_s) * 1000),
                 "lag_ms": round(reader.lag_s * 1000),
             }
-            if (frame := reader.newest) is not None:
-                facts |= {"width": frame.width, "height": frame.height}
+            if (newest := reader.newest) is not None:
+                facts |= {"width": newest.frame.width, "height": newest.frame.height}
         return facts
+
+    @property
+    def _stuck_threads(self) -> int:
+        return sum(one.alive for one in self._left) + self._why_aside.alive
 
     async def _look(self) -> DeviceReport:
         config = self._config
@@ -228,7 +233,7 @@ class OpenCvCamera(Driver):
 
     def _start(self) -> Reader:
         self._left = [reader for reader in self._left if reader.alive]
-        if len(self._left) >= _MOST_STUCK:
+        if self._stuck_threads >= _MOST_STUCK:
             raise self._lose(self._silent("calls of before do not come back"))
         self._loop = asyncio.get_running_loop()
         reader = self._reader = Reader(
@@ -272,7 +277,11 @@ class OpenCvCamera(Driver):
             fault, reason, detail = _FAULT_OF_ENDING[ending]
             return fault(config.id, reason, detail)
         told = await why_not(
-            config.id, config.transport, self._login(), timeout_s=config.open_timeout_s
+            config.id,
+            config.transport,
+            self._login(),
+            aside=self._why_aside,
+            timeout_s=config.open_timeout_s,
         )
         if ending is Ending.OPENED_SLOWLY and told.reason is Reason.GARBLED:
             return self._silent("it answers, and sends no pictures")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hallkit.ports.camera import Frame
 from hallkit.runtime.clock import Clock
@@ -58,6 +58,13 @@ class Picture:
     data: memoryview = field(repr=False)
     deviation: float
     """Of its grey levels."""
+
+
+class Arrival(NamedTuple):
+    """A picture and when it came: one value, for a thread may publish between two looks."""
+
+    frame: Frame
+    at_s: float
 
 
 class Capture(Protocol):
@@ -151,9 +158,7 @@ class Reader:
         self._best_offset_s: float | None = None
         self._window = (clock.mono_s(), 0)
         self.ending: Ending | None = None
-        self.newest: Frame | None = None
-        self.newest_at_s = 0.0
-        """When `newest` arrived."""
+        self.newest: Arrival | None = None
         self.live = False
         """Pictures come, and none of them lay in a queue."""
         self.beat_s = clock.mono_s()
@@ -317,7 +322,7 @@ class Reader:
             self.flat_since_s = None
         elif self.flat_since_s is None:
             self.flat_since_s = now_s
-        self.newest = Frame(
+        frame = Frame(
             width=picture.width,
             height=picture.height,
             stride=3 * picture.width,
@@ -325,7 +330,6 @@ class Reader:
             sequence=self.sequence,
             mono_s=now_s - self.lag_s,
         )
-        # Second, so that an old picture is never taken for one that has just come.
-        self.newest_at_s = now_s
+        self.newest = Arrival(frame, now_s)
         self._tell()
         return True

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from drivers.transport.tcp import host_of
+
 _HOST = r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?"
 _REST = r"(/[A-Za-z0-9._~/?&=+%,;:!*()-]{0,300})?"
 _USUAL_PORT = {"rtsp": 554, "http": 80}
@@ -42,8 +44,10 @@ class NetworkPort(_Port):
 
     @field_validator("uri", mode="after")
     @classmethod
-    def _names_a_port_that_can_be(cls, uri: str) -> str:
-        _ = urlsplit(uri).port
+    def _names_a_host_and_a_port_that_can_be(cls, uri: str) -> str:
+        parts = urlsplit(uri)
+        host_of(parts.hostname or "")
+        _ = parts.port
         return uri
 
     @property

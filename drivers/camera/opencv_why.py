@@ -16,7 +16,11 @@ import re
 import secrets
 import stat
 import struct
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 from drivers.camera.opencv_settings import CameraPort, FilePort, Login, NetworkPort, V4l2Port
@@ -59,23 +63,63 @@ _VIDEO_CAPTURE = 0x1 | 0x1000
 """One plane, or several."""
 
 
+class Aside:
+    """Asks the kernel on a thread of its own, one at a time: a driver may never come back."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    async def ask(self, question: Callable[[], DeviceError]) -> DeviceError:
+        """Its answer; `TimeoutError` while the question before has none."""
+        if self.alive:
+            raise TimeoutError
+        answer: Future[DeviceError] = Future()
+        answer.set_running_or_notify_cancel()  # so that whoever gives up does not cancel it
+        # No executor's: nothing waits for it when the process ends.
+        self._thread = Thread(target=_answer, args=(answer, question), name=self._name, daemon=True)
+        self._thread.start()
+        return await asyncio.wrap_future(answer)
+
+
+def _answer(answer: Future[DeviceError], question: Callable[[], DeviceError]) -> None:
+    try:
+        told = question()
+    except BaseException as exc:  # noqa: BLE001  # it belongs to whoever asked
+        answer.set_exception(exc)
+    else:
+        answer.set_result(told)
+
+
 async def why_not(
-    device_id: str, port: CameraPort, login: Login | None, *, timeout_s: float
+    device_id: str, port: CameraPort, login: Login | None, *, aside: Aside, timeout_s: float
 ) -> DeviceError:
     """The fault for a camera that does not open."""
-    if isinstance(port, V4l2Port):
-        return await asyncio.to_thread(_why_not_device, device_id, port.path)
     if isinstance(port, FilePort):
         return _why_not_file(device_id, port.path)
     try:
         async with asyncio.timeout(timeout_s):
+            if isinstance(port, V4l2Port):
+                return await aside.ask(partial(_why_not_device, device_id, port.path))
             return await _why_not_network(device_id, port, login)
-    except TimeoutError:
-        return DeviceTimeout(device_id, Reason.SILENT, "no answer")
-    except ConnectionRefusedError:
-        return DeviceUnavailable(device_id, Reason.REFUSED, "nobody listens there")
-    except OSError as exc:
-        return DeviceUnavailable(device_id, Reason.PORT_GONE, type(exc).__name__)
+    except (OSError, UnicodeError) as exc:
+        return _fault_of(device_id, exc)
+
+
+def _fault_of(device_id: str, exc: OSError | UnicodeError) -> DeviceError:
+    match exc:
+        case TimeoutError():
+            return DeviceTimeout(device_id, Reason.SILENT, "no answer")
+        case ConnectionRefusedError():
+            return DeviceUnavailable(device_id, Reason.REFUSED, "nobody listens there")
+        case UnicodeError():
+            return DeviceUnavailable(device_id, Reason.CONFIGURATION, "no name of a host")
+        case _:
+            return DeviceUnavailable(device_id, Reason.PORT_GONE, type(exc).__name__)
 
 
 async def _why_not_network(device_id: str, port: NetworkPort, login: Login | None) -> DeviceError:

@@ -65,6 +65,7 @@ class PcscLink:
         self.present: tuple[str, ...] = ()
         """The names of all that were there last."""
         self.contexts = 0
+        self._has_reader = False
         self.losses = 0
         """How often the daemon or the reader was gone: what was known of the card is then void."""
 
@@ -197,14 +198,15 @@ class PcscLink:
                 self._context, [(self.reader, State.UNAWARE), (PNP_READER, 0)], timeout_ms=0
             )
         except ReaderNotFoundError:
-            self.losses += bool(self.reader)
+            self._is_gone()
             self._known = None
             raise
         self._known = states[0]
         self._known_readers = states[1].known
         if self._known.has(State.UNKNOWN | State.UNAVAILABLE):
-            self.losses += 1
+            self._is_gone()
             raise PcscError("look", Code.READER_UNAVAILABLE)
+        self._has_reader = True
         return self._known
 
     def _note_loss(self, error: PcscError) -> None:
@@ -212,5 +214,10 @@ class PcscLink:
             self._lose()
 
     def _lose(self) -> None:
-        self.losses += 1
+        self._is_gone()
         self.drop()
+
+    def _is_gone(self) -> None:
+        """Counted once, however often it is looked for in vain."""
+        self.losses += self._has_reader
+        self._has_reader = False

@@ -31,7 +31,6 @@ class Code(IntEnum):
     INTERNAL = 0x80100001
     CANCELLED = 0x80100002
     INVALID_HANDLE = 0x80100003
-    NO_MEMORY = 0x80100006
     INSUFFICIENT_BUFFER = 0x80100008
     UNKNOWN_READER = 0x80100009
     TIMEOUT = 0x8010000A
@@ -64,7 +63,6 @@ class State(IntFlag):
     PRESENT = 0x0020
     EXCLUSIVE = 0x0080
     INUSE = 0x0100
-    MUTE = 0x0200
 
 
 class PcscError(Exception):

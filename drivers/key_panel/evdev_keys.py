@@ -54,6 +54,7 @@ USUAL: Mapping[PanelAction, tuple[int, ...]] = {
     PanelAction.DIGIT_8: (9, 72),
     PanelAction.DIGIT_9: (10, 73),
 }
+_AGAIN_S = 1.0
 _JACK = {True: PanelAction.HEADPHONES_IN, False: PanelAction.HEADPHONES_OUT}
 
 
@@ -85,6 +86,8 @@ class EvdevKeysConfig(PeripheralConfig):
 class EvdevKeys(KeyListener[PanelAction]):
     """A key panel on the input system."""
 
+    _again_s = _AGAIN_S
+
     def __init__(
         self, config: EvdevKeysConfig, clock: Clock, *, transport: EventWire | None = None
     ) -> None:
@@ -101,6 +104,8 @@ class EvdevKeys(KeyListener[PanelAction]):
         self._config = config
         self._actions = {key: action for action, keys in config.all_keys.items() for key in keys}
         self._headphones: bool | None = None
+        self._told: bool | None = None
+        """How the jack stood when that was last given, or was found at first."""
         self._down: dict[int, float] = {}
         """Keys whose press was taken and that are held, and when each was given last."""
         self._let_go: dict[int, float] = {}
@@ -124,6 +129,19 @@ class EvdevKeys(KeyListener[PanelAction]):
         self._counts["presses"] += 1
         return action
 
+    def _take(self) -> PanelAction | None:
+        while (action := super()._take()) is not None:
+            if action not in _JACK.values():
+                return action
+            if (is_in := action is PanelAction.HEADPHONES_IN) is not self._told:
+                self._told = is_in
+                return action
+        # Moved while nobody waited: late, for what is said aloud depends on it.
+        if self._headphones is None or self._headphones is self._told:
+            return None
+        self._told = self._headphones
+        return _JACK[self._headphones]
+
     async def _throw_away(self) -> None:
         given = set(self._down)
         await super()._throw_away()
@@ -146,7 +164,10 @@ class EvdevKeys(KeyListener[PanelAction]):
     def _switches_are(self, switches: dict[int, bool]) -> list[PanelAction]:
         if SW_HEADPHONE_INSERT not in switches:
             return []
-        return self._jack_is(is_in=switches[SW_HEADPHONE_INSERT])
+        is_in = switches[SW_HEADPHONE_INSERT]
+        if self._told is None:
+            self._told = is_in
+        return self._jack_is(is_in=is_in)
 
     async def _drop(self) -> None:
         await super()._drop()

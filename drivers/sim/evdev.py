@@ -9,6 +9,7 @@ linux/input-event-codes.h:
     type {text, beyond: "alt_gbk" | "alt_unicode" | "ctrl_shift_u", end: true, apart_s: 0.002}
                                    `beyond` says how what is no ASCII is typed; `end` presses Enter
     press {key, times: 1}   hold {key}   repeat {key, times: 1}, as a keyboard does   release {key}
+    chord {keys}                   all of them down in one packet, then up
     switch {on}                    headphones plugged in or out
     lose {on}                      the same, but the kernel lost the event and says so
     pause {seconds}                its events are so much later; nobody waits
@@ -172,6 +173,11 @@ class Simulator:
                 await self._type(order)
             case "press" | "hold" | "repeat" | "release":
                 await self._finger(do, int(order["key"]), int(order.get("times", 1)))
+            case "chord":
+                keys = [int(key) for key in order["keys"]]
+                self._later(0.0)
+                packets = [[(_KEY, key, value) for key in keys] for value in (1, 0)]
+                await self._write(b"".join(self._packed(*one, (_SYN, 0, 0)) for one in packets))
             case "switch" | "lose":
                 await self._jack(do, on=bool(order["on"]))
             case "pause":

@@ -54,6 +54,7 @@ LAYOUTS = {
         ("HALLKIT", "Printer", "P1"),
         kernel_driver="usblp",
         device_id="MFG:HALLKIT;CMD:ESC/POS;MDL:HK-T80 USB;CLS:PRINTER;",
+        interface=1,  # where the two orders of a request's index can be told apart
     ),
 }
 HID = Layout(0x2B8B, 0x2721, (3, 0, 0), (), ())
@@ -114,13 +115,13 @@ A: idVendor={layout.vendor:04x}\\n
 A: idProduct={layout.product:04x}\\n
 {told}H: descriptors={layout.descriptors().hex()}
 
-P: {path}/1-{port}:1.0
+P: {path}/1-{port}:1.{layout.interface}
 E: SUBSYSTEM=usb
 E: DEVTYPE=usb_interface
 E: PRODUCT={ids}
 E: INTERFACE={kind}
 A: bInterfaceClass={layout.interface_class[0]:02x}\\n
-A: bInterfaceNumber=00\\n
+A: bInterfaceNumber={layout.interface:02x}\\n
 """
 
 

@@ -54,6 +54,8 @@ class Layout:
     """The kernel's own, which holds the interface at first."""
     device_id: str = ""
     """IEEE 1284, of a printer."""
+    interface: int = 0
+    """Its number; those before it have no endpoints."""
 
     def descriptors(self) -> bytes:
         """Device and configuration, as /sys has them."""
@@ -63,12 +65,20 @@ class Layout:
         )
         indexes = [number if text else 0 for number, text in enumerate(self.strings, 1)]
         count = len(self.outs) + len(self.ins)
+        others = b"".join(
+            struct.pack("<BBBBBBBBB", 9, 4, number, 0, 0, 0xFF, 0, 0, 0)
+            for number in range(self.interface)
+        )
+        rest = (
+            others
+            + struct.pack("<BBBBBBBBB", 9, 4, self.interface, 0, count, *self.interface_class, 0)
+            + ends
+        )
         return (
             struct.pack("<BBHBBBBHHHBBBB", 18, 1, 0x0200, 0, 0, 0, 64, self.vendor, self.product,
                         0x0100, *indexes, 1)
-            + struct.pack("<BBHBBBBB", 9, 2, 18 + len(ends), 1, 1, 0, 0x80, 50)
-            + struct.pack("<BBBBBBBBB", 9, 4, 0, 0, count, *self.interface_class, 0)
-            + ends
+            + struct.pack("<BBHBBBBB", 9, 2, 9 + len(rest), self.interface + 1, 1, 0, 0x80, 50)
+            + rest
         )  # fmt: skip
 
 
@@ -179,12 +189,6 @@ class UsbDevice:
             for start in range(0, len(data), size):
                 self._packets[endpoint].append(data[start : start + size])
             self._move()
-
-    def forget(self) -> None:
-        """Throw away what was sent and not fetched."""
-        with self._lock:
-            for packets in self._packets.values():
-                packets.clear()
 
     def faults_changed(self) -> None:
         with self._lock:
@@ -346,8 +350,8 @@ class UsbDevice:
     def _control(self, urb: _Urb) -> bool:
         """A request to endpoint 0; its 8 bytes stand before the data."""
         setup = urb.buffer.read()[:8] if urb.buffer is not None else bytes(8)
-        kind, request, value, _, length = struct.unpack("<BBHHH", setup)
-        told = self._told(kind, request, value)
+        kind, request, value, index, length = struct.unpack("<BBHHH", setup)
+        told = self._told(kind, request, value, index)
         if told is None:
             self._finish(urb, -errno.EPIPE)
         else:
@@ -356,17 +360,18 @@ class UsbDevice:
             self._tell()
         return True
 
-    def _told(self, kind: int, request: int, value: int) -> bytes | None:
+    def _told(self, kind: int, request: int, value: int, index: int) -> bytes | None:
+        ours = self.layout.interface
         match kind, request, value:
             case 0x80, 6, 0x0300:
                 return bytes([4, 3, 0x09, 0x04])
             case 0x80, 6, _ if 0 < value - 0x0300 <= len(self.layout.strings):
                 text = self.layout.strings[value - 0x0301].encode("utf-16-le")
                 return bytes([len(text) + 2, 3]) + text
-            case 0xA1, 0, _ if self.layout.device_id:
+            case 0xA1, 0, _ if self.layout.device_id and index == ours << 8:
                 text = self.layout.device_id.encode()
                 return struct.pack(">H", len(text) + 2) + text
-            case 0xA1, 1, _ if self.layout.device_id:
+            case 0xA1, 1, _ if self.layout.device_id and index == ours:
                 return bytes([self._faults.port_status])
             case _:
                 return None

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import string
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Literal
 
 from escpos.constants import DLE, ENQ, EOT, GS
@@ -105,6 +105,8 @@ class EscPosPrinter(Driver):
         self._deframer = Deframer()
         self._frames: deque[Frame] = deque()
         self._noise = 0
+        self._owed = False
+        """A question was left without its answer."""
         self._identified = False
         self._roll = (
             Roll(whole_m=config.roll_m, near_end_m=config.near_end_m) if config.roll_m else None
@@ -120,12 +122,12 @@ class EscPosPrinter(Driver):
         """How the printer is. While it prints: the last report, kept true by its own status."""
         if self._lock.locked():
             return self._report
-        async with self._lock:
+        async with self._turn():
             return await self._guard(self._ask)
 
     async def print_slip(self, slip: Slip, *, marked: bool) -> PrintOutcome:
         """Print one slip; see the port for the three outcomes."""
-        async with self._lock:
+        async with self._turn():
             outcome = await self._attempt(slip, marked=marked)
         self._counts[f"slips_{outcome.result}"] += 1
         self._log.info("slip.outcome", result=outcome.result, reason=outcome.reason, marked=marked)
@@ -148,6 +150,17 @@ class EscPosPrinter(Driver):
             **{name: self._counts[name] for name in names},
         }
 
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The printer for one caller, who leaves no question without its answer behind."""
+        async with self._lock:
+            try:
+                yield
+            except BaseException:
+                # A late answer does not say what it answers: it would count as the next one's.
+                await self._drop()
+                raise
+
     async def _attempt(self, slip: Slip, *, marked: bool) -> PrintOutcome:
         try:
             # Away from the loop: the first picture loads a font of 20 MB.
@@ -160,12 +173,7 @@ class EscPosPrinter(Driver):
             report = await self._guard(self._clear)
         if not report.works:
             return PrintOutcome(result=PrintResult.NOT_STARTED, reason=report.reason)
-        try:
-            outcome = await self._send(job)
-        except BaseException:
-            # Cancelled in the middle: the wire is out of step with us.
-            await self._drop()
-            raise
+        outcome = await self._send(job)
         if outcome.result is PrintResult.UNKNOWN:
             await self._abandon()
         return outcome
@@ -287,6 +295,9 @@ class EscPosPrinter(Driver):
             # The cause may be gone; only this command or its switch frees the printer then.
             await self._write(_RECOVER)
             report = await self._ask_status()
+        if self._owed:
+            # What it could not answer it may answer later, when that would count as another's.
+            await self._drop()
         if report.works and not self._identified:
             self._identified = True
             await self._write(ENABLE_AUTO_STATUS + _ASK_MODEL + _ASK_SERIAL)
@@ -317,6 +328,7 @@ class EscPosPrinter(Driver):
             condition = await self._port_condition()
             if condition is None:
                 raise
+            self._owed = True
             return self._take(condition)
         return self._take(of_real_time(*answers))
 
@@ -424,6 +436,7 @@ class EscPosPrinter(Driver):
         await self._wire.close()
         self._deframer.reset()
         self._frames.clear()
+        self._owed = False
         self._identified = False
 
 

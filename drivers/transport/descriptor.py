@@ -1,8 +1,9 @@
 """What transports over a file descriptor share: serial ports, HID devices, input devices.
 
 Opening and closing may block in the kernel, so they run on one thread that belongs to the
-transport. Reading and writing never block: the event loop says when the port is ready, so a
-deadline or a cancellation ends them at once and no byte is lost to a reader that has given up.
+transport. Reading never blocks: the event loop says when the port is ready, so a deadline or a
+cancellation ends it at once and no byte is lost to a reader that has given up. So it is with
+writing, but where the kernel waits for the device whatever it is told (`_hand_over`).
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class DescriptorTransport(ABC, Generic[Opened]):
         self._kind = kind
         self._port: Opened | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._closing: Future[None] | None = None
+        """Of the last port; while it lasts the port is not free for the next."""
         self._waiter: asyncio.Future[None] | None = None
 
     @abstractmethod
@@ -71,9 +74,12 @@ class DescriptorTransport(ABC, Generic[Opened]):
         if self._port is not None:
             return
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"{self._kind}[{self._device_id}]")
-        opening = thread.submit(self._open_port)
+        opening: Future[Opened] | None = None
         try:
             async with asyncio.timeout(timeout_s):
+                if self._closing is not None:
+                    await asyncio.wait({asyncio.wrap_future(self._closing)})
+                opening = thread.submit(self._open_port)
                 self._port = await asyncio.wrap_future(opening)
         except TimeoutError as exc:
             raise DeviceTimeout(self._device_id, Reason.SILENT, "the port does not open") from exc
@@ -81,8 +87,9 @@ class DescriptorTransport(ABC, Generic[Opened]):
             raise DeviceUnavailable(self._device_id, *_why(exc, self._kind)) from exc
         finally:
             if self._port is None:
-                # Whoever opened too late, or for a caller who has gone, closes again.
-                opening.add_done_callback(self._close_late)
+                if opening is not None:
+                    # Whoever opened too late, or for a caller who has gone, closes again.
+                    opening.add_done_callback(self._close_late)
                 thread.shutdown(wait=False)
             else:
                 self._thread = thread
@@ -102,21 +109,25 @@ class DescriptorTransport(ABC, Generic[Opened]):
         if port is None or thread is None:
             return
         self._stop_waiting(self._number_of(port))
-        closing = thread.submit(self._close_port, port)
+        self._closing = thread.submit(self._close_port, port)
         thread.shutdown(wait=False)
-        await asyncio.wait({asyncio.wrap_future(closing)}, timeout=CLOSE_LIMIT_S)
+        await asyncio.wait({asyncio.wrap_future(self._closing)}, timeout=CLOSE_LIMIT_S)
 
     async def _on_thread(self, ask: Callable[[], Found], *, timeout_s: float) -> Found:
         """Ask the open port something that may block."""
-        if self._thread is None:
-            raise DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the port is not open")
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.wrap_future(self._thread.submit(ask))
+                return await self._aside(ask)
         except TimeoutError as exc:
             raise DeviceTimeout(self._device_id, Reason.SILENT, "the port does not answer") from exc
         except OSError as exc:
             raise await self._lost(exc) from exc
+
+    async def _aside(self, ask: Callable[[], Found]) -> Found:
+        """The same, as long as it takes. Closing stands behind it on the same thread."""
+        if self._thread is None:
+            raise DeviceUnavailable(self._device_id, Reason.PORT_GONE, "the port is not open")
+        return await asyncio.wrap_future(self._thread.submit(ask))
 
     async def _received_so_far(self) -> list[bytes]:
         """What was received and not read, without waiting: read by read."""
@@ -214,12 +225,18 @@ class StreamTransport(DescriptorTransport[Opened]):
         while True:
             descriptor = self._descriptor()
             try:
-                return os.write(descriptor, data)
+                return await self._hand_over(descriptor, data)
             except BlockingIOError:
                 loop = asyncio.get_running_loop()
                 await self._ready(descriptor, loop.add_writer, loop.remove_writer)
+            except TimeoutError:
+                raise  # the kernel's own: the device did not take it
             except OSError as exc:
                 raise await self._lost(exc) from exc
+
+    async def _hand_over(self, descriptor: int, data: memoryview) -> int:
+        """How many bytes the kernel has taken; `BlockingIOError` where it has no room."""
+        return os.write(descriptor, data)
 
 
 def _hung_up(descriptor: int) -> bool:

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drivers.transport.descriptor import DescriptorTransport
 from drivers.transport.transport import Transport
+from drivers.transport.udev import Udev
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 
 _LAYOUT = struct.Struct("@llHHi")
@@ -169,7 +170,7 @@ class EvdevTransport(DescriptorTransport[_Node]):
     def __init__(self, device_id: str, port: EvdevPort) -> None:
         super().__init__(device_id, "input")
         self._config = port
-        self._udev: pyudev.Context | None = None
+        self._udev = Udev()
 
     @property
     def name(self) -> str:
@@ -225,10 +226,8 @@ class EvdevTransport(DescriptorTransport[_Node]):
     def _path(self) -> str:
         if self._config.path is not None:
             return _behind_link(self._config.path)
-        if self._udev is None:
-            # Kept: looking for its library starts a program.
-            self._udev = pyudev.Context()
-        found = sorted(_nodes_of(self._udev, self._config))
+        with self._udev.held() as udev:
+            found = sorted(_nodes_of(udev, self._config))
         if not found:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return found[0][1]

@@ -3,10 +3,14 @@
 The kernel shows such a device as /dev/hidrawN, and N changes with every plug: it is found by its
 ids. What a report holds behind the bytes that are meant, nobody can tell from them: the padding is
 handed on, and a protocol with frames skips it.
+
+A write waits in the kernel until the device has taken the report, up to 5 s and whatever
+O_NONBLOCK says (drivers/hid/usbhid of Linux), so it runs on the transport's thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -14,11 +18,12 @@ import time
 from contextlib import suppress
 from typing import Any, Literal
 
-import pyudev
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.transport.descriptor import StreamTransport
+from drivers.transport.udev import Udev
 from drivers.transport.usb import ID_PATTERN, PORT_PATTERN
+from hallkit.errors import DeviceTimeout
 
 REPORT_BYTES = 64
 _NO_REPORT_ID = b"\0"
@@ -41,7 +46,7 @@ class HidrawPort(BaseModel):
 
 
 class _Node:
-    """An open hidraw node, locked against other programs of ours."""
+    """An open hidraw node, locked against those who take the same lock, as our programs do."""
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
@@ -64,6 +69,7 @@ class HidrawTransport(StreamTransport[_Node]):
     def __init__(self, device_id: str, port: HidrawPort) -> None:
         super().__init__(device_id, "HID")
         self._config = port
+        self._udev = Udev()
         self._left = b""
         """Of a report that a reader with a smaller limit has begun."""
 
@@ -74,9 +80,14 @@ class HidrawTransport(StreamTransport[_Node]):
             for start in range(0, len(data), REPORT_BYTES)
         )
         end_s = time.monotonic() + timeout_s
-        for report in reports:
-            left_s = max(0.0, end_s - time.monotonic())
-            await super().write(_NO_REPORT_ID + report, timeout_s=left_s)
+        try:
+            for report in reports:
+                left_s = max(0.0, end_s - time.monotonic())
+                await super().write(_NO_REPORT_ID + report, timeout_s=left_s)
+        except (DeviceTimeout, asyncio.CancelledError):
+            # It may still be under way, and nothing may go out behind it.
+            await self.close()
+            raise
 
     async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
         """At least one and at most `limit` bytes, as soon as there are any."""
@@ -95,8 +106,21 @@ class HidrawTransport(StreamTransport[_Node]):
         self._left = b""
         await super().close()
 
+    async def _hand_over(self, descriptor: int, data: memoryview) -> int:
+        return await self._aside(lambda: os.write(descriptor, data))
+
     def _open_port(self) -> _Node:
-        return _Node(_find(self._config))
+        return _Node(self._find())
+
+    def _find(self) -> str:
+        """The node of the device that is meant; `OSError` if it is not plugged in."""
+        with self._udev.held() as udev:
+            for device in udev.list_devices(subsystem="hidraw"):
+                owner = device.find_parent("usb", "usb_device")
+                if owner is not None and _is_meant(self._config, owner) and device.device_node:
+                    node: str = device.device_node
+                    return node
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     def _close_port(self, port: _Node) -> None:
         with suppress(OSError):
@@ -104,20 +128,6 @@ class HidrawTransport(StreamTransport[_Node]):
 
     def _number_of(self, port: _Node) -> int:
         return port.fileno()
-
-
-def _find(config: HidrawPort) -> str:
-    """The node of the device that is meant; `OSError` if it is not plugged in."""
-    try:
-        context = pyudev.Context()
-    except ImportError as exc:
-        raise OSError(errno.ENOSYS, "no libudev") from exc
-    for device in context.list_devices(subsystem="hidraw"):
-        owner = device.find_parent("usb", "usb_device")
-        if owner is not None and _is_meant(config, owner) and device.device_node:
-            node: str = device.device_node
-            return node
-    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
 
 def _is_meant(config: HidrawPort, owner: Any) -> bool:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 
 DRAIN_LIMIT_BYTES = 1 << 16
 """A device that never stops talking must not hold `drain_input` for ever."""
+
+
+_LONGEST_LABEL = 63
+
+
+def host_of(told: str) -> str:
+    """The same, if it is an IP address or has labels of 1 to 63 characters; else `ValueError`."""
+    try:
+        ip_address(told)
+    except ValueError:
+        labels = told.removesuffix(".").split(".")
+        if not all(1 <= len(label) <= _LONGEST_LABEL for label in labels):
+            raise ValueError("neither an IP address nor the name of a host") from None
+    return told
 
 
 class TcpPort(BaseModel):
@@ -21,7 +36,11 @@ class TcpPort(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["tcp"] = "tcp"
-    host: Annotated[str, Field(min_length=1, max_length=253, examples=["192.168.1.50"])]
+    host: Annotated[
+        str,
+        Field(min_length=1, max_length=253, examples=["192.168.1.50"]),
+        AfterValidator(host_of),
+    ]
     port: Annotated[int, Field(ge=1, le=65535, examples=[9100])]
 
     def __str__(self) -> str:
@@ -54,6 +73,10 @@ class TcpTransport:
             raise DeviceUnavailable(self._device_id, Reason.REFUSED) from exc
         except OSError as exc:
             raise DeviceUnavailable(self._device_id, Reason.PORT_GONE, type(exc).__name__) from exc
+        except UnicodeError as exc:
+            # A name that IDNA cannot write.
+            detail = "no name of a host"
+            raise DeviceUnavailable(self._device_id, Reason.CONFIGURATION, detail) from exc
         wire: socket.socket = writer.get_extra_info("socket")
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # With no room in our own buffer, `drain` returns when the kernel has the last byte.

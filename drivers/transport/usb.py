@@ -18,12 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-import pyudev
 import usb.backend.libusb1
 import usb.core
 import usb.util
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers.transport.udev import Udev
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 
 SLICE_S = 0.05
@@ -157,6 +157,7 @@ class UsbTransport:
         self._config = port
         self._interface_class = interface_class
         self._parts = parts
+        self._udev = Udev()
         self._link: Link | None = None
         self._closing: Future[None] | None = None
         """Of the last link; while it lasts the device is not free for the next."""
@@ -179,7 +180,7 @@ class UsbTransport:
         if self._link is not None:
             return
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"usb[{self._device_id}]")
-        link = Link(self._config, self._interface_class, self._parts, thread)
+        link = Link(self._config, self._interface_class, self._parts, thread, self._udev)
         opened = False
         try:
             async with asyncio.timeout(timeout_s):
@@ -245,7 +246,7 @@ class UsbTransport:
         return thrown
 
     async def ask(self, request: int, length: int, *, timeout_s: float) -> bytes:
-        """The answer of a class request of the interface (control endpoint, device to host)."""
+        """The answer of a class request whose index is the interface (control, device to host)."""
         link = await self._working_link()
         try:
             async with asyncio.timeout(timeout_s):
@@ -315,13 +316,16 @@ class Link:
         interface_class: int | None,
         parts: TwoParts | None,
         thread: ThreadPoolExecutor,
+        udev: Udev,
     ) -> None:
         self._config = config
         self._interface_class = interface_class
         self._parts = parts
         self._thread = thread
+        self._udev = udev
         self._device: Any = None
         self._interface = 0
+        self._alternate = 0
         self._outs: list[Any] = []
         self._ins: list[Any] = []
         self._readers: list[threading.Thread] = []
@@ -337,11 +341,11 @@ class Link:
     def open(self) -> None:
         """Find, claim and empty it; `Unusable` if that is not to be."""
         try:
-            self._device = _find(self._config)
+            self._device = _find(self._config, self._udev)
             self._take()
         except usb.core.USBError as exc:
             raise _unusable(exc) from exc
-        except (usb.core.NoBackendError, NotImplementedError, ValueError, ImportError) as exc:
+        except (usb.core.NoBackendError, NotImplementedError, ValueError, OSError) as exc:
             raise Unusable(Reason.REFUSED, "libusb or libudev cannot use it") from exc
 
     def _take(self) -> None:
@@ -355,12 +359,13 @@ class Link:
             configuration = device.get_active_configuration()
         chosen = _interface_of(configuration, self._interface_class)
         number = self._interface = chosen.bInterfaceNumber
+        self._alternate = chosen.bAlternateSetting
         # A program that holds it has no kernel driver's name: it is not pushed off.
         if device.is_kernel_driver_active(number):
             device.detach_kernel_driver(number)
         usb.util.claim_interface(device, number)
-        if chosen.bAlternateSetting:
-            device.set_interface_altsetting(number, chosen.bAlternateSetting)
+        if self._alternate:
+            device.set_interface_altsetting(number, self._alternate)
         self._outs = _bulk(chosen, usb.util.ENDPOINT_OUT)
         self._ins = _bulk(chosen, usb.util.ENDPOINT_IN)
         if not (self._parts and self.has_two_pipes):
@@ -372,7 +377,9 @@ class Link:
 
     def _model(self) -> str:
         try:
-            return model_of(self._ask(GET_DEVICE_ID, DEVICE_ID_BYTES))
+            # Of this request alone the interface is the high byte and the setting the low one.
+            index = self._interface << 8 | self._alternate
+            return model_of(self._ask(GET_DEVICE_ID, index, DEVICE_ID_BYTES))
         except OSError:
             return ""  # not every printer has one
 
@@ -435,7 +442,7 @@ class Link:
         return self._thread.submit(self._write, data, end_s, given_up)
 
     def submit_ask(self, request: int, length: int) -> Future[bytes]:
-        return self._thread.submit(self._ask, request, length)
+        return self._thread.submit(self._ask, request, self._interface, length)
 
     def _write(self, data: bytes, end_s: float, given_up: threading.Event) -> None:
         pieces = [data]
@@ -461,15 +468,13 @@ class Link:
             except usb.core.USBError as exc:
                 stalls = self._clear_halt(endpoint, exc, stalls)
 
-    def _ask(self, request: int, length: int) -> bytes:
+    def _ask(self, request: int, index: int, length: int) -> bytes:
         kind = usb.util.build_request_type(
             usb.util.CTRL_IN, usb.util.CTRL_TYPE_CLASS, usb.util.CTRL_RECIPIENT_INTERFACE
         )
         with _libusb():
             wait_ms = _ms(ASK_LIMIT_S)
-            return bytes(
-                self._device.ctrl_transfer(kind, request, 0, self._interface, length, wait_ms)
-            )
+            return bytes(self._device.ctrl_transfer(kind, request, 0, index, length, wait_ms))
 
     def close(self) -> Future[None]:
         """Have it released once its threads have ended; returns at once."""
@@ -503,7 +508,7 @@ def model_of(device_id: bytes) -> str:
     return ""
 
 
-def _find(config: UsbPort) -> Any:
+def _find(config: UsbPort, udev: Udev) -> Any:
     """The one device that is meant.
 
     libusb's list follows udev on a thread of its own, so that what is plugged in later is found
@@ -512,22 +517,22 @@ def _find(config: UsbPort) -> Any:
     for _ in range(LIST_PATIENCE):
         if (device := _listed(config)) is not None:
             return device
-        if not is_plugged_in(config):
+        if not is_plugged_in(config, udev):
             break
         time.sleep(LIST_PAUSE_S)
     raise Unusable(Reason.PORT_GONE, "not plugged in")
 
 
-def is_plugged_in(config: UsbPort) -> bool:
+def is_plugged_in(config: UsbPort, udev: Udev) -> bool:
     """What /sys says, without libusb."""
-    found = pyudev.Context().list_devices(subsystem="usb", DEVTYPE="usb_device")
     ids = (config.vendor.encode(), config.product.encode())
-    return any(
-        (device.attributes.get("idVendor"), device.attributes.get("idProduct")) == ids
-        and config.port in {"", device.sys_name}
-        and config.serial.encode() in {b"", device.attributes.get("serial")}
-        for device in found
-    )
+    with udev.held() as context:
+        return any(
+            (device.attributes.get("idVendor"), device.attributes.get("idProduct")) == ids
+            and config.port in {"", device.sys_name}
+            and config.serial.encode() in {b"", device.attributes.get("serial")}
+            for device in context.list_devices(subsystem="usb", DEVTYPE="usb_device")
+        )
 
 
 def _backend() -> Any:

@@ -20,9 +20,11 @@ class KeyPanel(Peripheral, Protocol):
     async def next_press(self) -> PanelAction:
         """Wait for the next press, or for headphones plugged in or out, and give it.
 
-        What happened while nobody waited is not given: it was meant for another screen. A press
-        that bounces is given once; a key held down is given again and again where its action
-        `goes_on`, to whoever got its press. Raises `DeviceError` when the panel itself is lost;
-        has no deadline otherwise. Cancelling it is safe.
+        What was pressed while nobody waited is not given: it was meant for another screen. What was
+        pressed behind the one that is given, while its caller still waited, is for whoever asks
+        again within a second. A jack that does not stand as it was last given, or found at first,
+        is always given, however late. A press that bounces is given once; a key held down is given
+        again and again where its action `goes_on`, to whoever got its press. Raises `DeviceError`
+        when the panel itself is lost; has no deadline otherwise. Cancelling it is safe.
         """
         ...

@@ -10,10 +10,17 @@ from hallkit.errors import WireError
 
 
 class Message(BaseModel):
-    """A message on a wire. Fields of a newer sender are ignored; wrong types are refused."""
+    """A message on a wire. Fields of a newer sender are ignored; wrong types are refused.
+
+    The text of an error never holds what was given: it may be somebody's name.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
 
     def to_bytes(self) -> bytes:

@@ -53,6 +53,8 @@ class Bench(ABC):
     @abstractmethod
     async def press(self, action: PanelAction) -> None: ...
     @abstractmethod
+    async def press_at_once(self, *actions: PanelAction) -> None: ...
+    @abstractmethod
     async def plug_headphones(self, *, is_in: bool) -> None: ...
     @abstractmethod
     async def break_(self, reason: Reason) -> None: ...
@@ -71,6 +73,9 @@ class FakeBench(Bench):
 
     async def press(self, action: PanelAction) -> None:
         self.fake.press(action)
+
+    async def press_at_once(self, *actions: PanelAction) -> None:
+        self.fake.press(*actions)
 
     async def plug_headphones(self, *, is_in: bool) -> None:
         self.fake.plug_headphones(is_in=is_in)
@@ -94,6 +99,9 @@ class EvdevBench(Bench):
 
     async def press(self, action: PanelAction) -> None:
         await order(self.control, "press", key=USUAL[action][0])
+
+    async def press_at_once(self, *actions: PanelAction) -> None:
+        await order(self.control, "chord", keys=[USUAL[action][0] for action in actions])
 
     async def plug_headphones(self, *, is_in: bool) -> None:
         await order(self.control, "switch", on=is_in)
@@ -161,12 +169,44 @@ async def test_headphones_that_were_there_before_are_known_after_a_probe(bench: 
     assert await bench.next_press(PanelAction.UP) is PanelAction.UP, "it is no news any more"
 
 
-async def test_headphones_plugged_in_while_nobody_waits_are_known(bench: Bench) -> None:
+async def test_headphones_plugged_in_while_nobody_waits_are_known_and_told_late(
+    bench: Bench,
+) -> None:
     assert (await bench.panel.probe()).works
     await bench.plug_headphones(is_in=True)
     assert (await bench.panel.probe()).works
     assert bench.panel.headphones is True
+    async with asyncio.timeout(bench.patience_s):
+        assert await bench.panel.next_press() is PanelAction.HEADPHONES_IN
     assert await bench.next_press(PanelAction.UP) is PanelAction.UP
+
+
+@pytest.mark.parametrize("probes", [False, True])
+async def test_a_jack_that_moves_between_two_calls_is_told(bench: Bench, *, probes: bool) -> None:
+    assert await bench.plugged(is_in=True) is PanelAction.HEADPHONES_IN
+    assert await bench.next_press(PanelAction.UP) is PanelAction.UP
+    await bench.plug_headphones(is_in=False)
+    await bench.press(PanelAction.CONFIRM)
+    if probes:
+        assert (await bench.panel.probe()).works
+    async with asyncio.timeout(bench.patience_s):
+        assert await bench.panel.next_press() is PanelAction.HEADPHONES_OUT
+    assert bench.panel.headphones is False
+    # Out and in again in between is no news.
+    await bench.plug_headphones(is_in=True)
+    await bench.plug_headphones(is_in=False)
+    assert await bench.next_press(PanelAction.DOWN) is PanelAction.DOWN
+
+
+async def test_presses_that_come_at_once_are_all_given(bench: Bench) -> None:
+    waiting = asyncio.create_task(bench.panel.next_press())
+    async with asyncio.timeout(bench.patience_s):
+        await bench.listens()
+        await bench.press_at_once(PanelAction.DIGIT_1, PanelAction.DIGIT_2, PanelAction.CONFIRM)
+        assert await waiting is PanelAction.DIGIT_1
+        assert await bench.panel.next_press() is PanelAction.DIGIT_2
+        assert await bench.panel.next_press() is PanelAction.CONFIRM
+    assert await bench.next_press(PanelAction.BACK) is PanelAction.BACK
 
 
 async def test_what_was_pressed_while_nobody_waited_is_not_given(bench: Bench) -> None:

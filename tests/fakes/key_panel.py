@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from hallkit.errors import Reason
@@ -18,20 +19,26 @@ class FakeKeyPanel(FakeListener[PanelAction]):
         super().__init__(clock, device_id, port="key_panel")
         self._plugged = False
         self._headphones: bool | None = None
+        self._told: bool | None = None
+        """How the jack stood when that was last given, or was found at first."""
+        self._behind: deque[PanelAction] = deque()
+        """Pressed behind the one that is being given."""
+        self._kept_until_s = 0.0
 
     @property
     def headphones(self) -> bool | None:
         return self._headphones
 
-    def press(self, action: PanelAction) -> None:
-        self._say(action)
+    def press(self, *actions: PanelAction) -> None:
+        """All at once, if there are several."""
+        if self.waits:
+            self._behind.extend(actions[1:])
+        self._say(actions[0])
 
     def plug_headphones(self, *, is_in: bool) -> None:
-        if is_in is not self._plugged:
-            self._plugged = is_in
-            if self.waits:
-                self._headphones = is_in
-                self._say(PanelAction.HEADPHONES_IN if is_in else PanelAction.HEADPHONES_OUT)
+        self._plugged = is_in
+        if self.waits and (news := self._news_of_jack()):
+            self._say(news)
 
     def break_(self, reason: Reason) -> None:
         super().break_(reason)
@@ -40,10 +47,30 @@ class FakeKeyPanel(FakeListener[PanelAction]):
     async def probe(self) -> DeviceReport:
         report = await super().probe()
         self._headphones = self._plugged if self.fault is None else None
+        if self._told is None:
+            self._told = self._headphones
         return report
 
     async def next_press(self) -> PanelAction:
-        return await self._next()
+        await self.probe()
+        if self._clock.mono_s() >= self._kept_until_s:
+            self._behind.clear()
+        action = None
+        if self.fault is None:
+            action = self._behind.popleft() if self._behind else self._news_of_jack()
+        if action is None:
+            action = await self._next()
+        else:
+            self._heard += 1
+        self._kept_until_s = self._clock.mono_s() + 1
+        return action
+
+    def _news_of_jack(self) -> PanelAction | None:
+        self._headphones = self._plugged
+        if self._told is self._plugged:
+            return None
+        self._told = self._plugged
+        return PanelAction.HEADPHONES_IN if self._plugged else PanelAction.HEADPHONES_OUT
 
     def diagnostics(self) -> Mapping[str, str | int | float]:
         jack = {True: "in", False: "out", None: "unknown"}[self._headphones]

@@ -146,6 +146,7 @@ async def test_a_silent_printer_may_say_why_beside_its_data(
     assert outcome == PrintOutcome(result=PrintResult.NOT_STARTED, reason=reason)
     await rig.tell("fault.clear")
     assert (await rig.printer.probe()).works
+    assert rig.printer.diagnostics()["connections"] == 3, "no late answer reaches the next question"
 
 
 async def test_a_printer_that_is_full_takes_no_question_and_still_says_why(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from drivers.driver import TEXT_LIMIT
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_profile import load_profile
 from drivers.transport.tcp import TcpPort
+from drivers.transport.transport import Transport
 from hallkit.errors import DeviceTimeout, DeviceUnavailable, Reason
 from hallkit.model.device import DeviceStatus, Paper
 from hallkit.model.printing import PrintOutcome, PrintResult, Slip, TextLine
@@ -72,7 +73,7 @@ class Wire:
         return [data for data in self.written if b"A012" in data]
 
 
-def made(wire: Wire, *, status_only: bool = False) -> EscPosPrinter:
+def made(wire: Transport, *, status_only: bool = False) -> EscPosPrinter:
     profile = STATUS_ONLY if status_only else PROFILE
     return EscPosPrinter(CONFIG, SystemClock(), transport=wire, profile=profile)
 
@@ -249,3 +250,59 @@ def test_any_answer_ends_in_a_report(answers: list[bytes]) -> None:
             assert report.status is not DeviceStatus.STARTING
 
     asyncio.run(probe())
+
+
+class Late:
+    """A printer without paper; one of its answers comes when it is let, to whoever reads then."""
+
+    def __init__(self, question: int) -> None:
+        self.is_open = False
+        self.waits = asyncio.Event()
+        self.lets = asyncio.Event()
+        self._question = question
+        self._owed: deque[bytes] = deque()
+        self._last = 0
+
+    async def open(self, *, timeout_s: float) -> None:
+        self.is_open = True
+
+    async def write(self, data: bytes, *, timeout_s: float) -> None:
+        if data[:2] == b"\x10\x04":
+            self._last = data[2]
+            self._owed.append(b"\x7e" if self._last == 4 else b"\x12")
+
+    async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
+        if self._last == self._question:
+            self.waits.set()
+            await self.lets.wait()
+        if not self._owed:
+            raise DeviceTimeout("ticket-printer", Reason.SILENT)
+        return self._owed.popleft()
+
+    async def drain_input(self) -> int:
+        return 0  # it has not come yet
+
+    async def close(self) -> None:
+        self.is_open = False
+        self._owed.clear()
+
+
+@pytest.mark.parametrize("question", [1, 3, 4])
+@pytest.mark.parametrize("prints", [False, True], ids=["probe", "print"])
+async def test_whoever_is_cancelled_leaves_no_answer_to_the_next(
+    question: int, *, prints: bool
+) -> None:
+    wire = Late(question)
+    async with made(wire) as printer:
+        asking: asyncio.Task[object] = asyncio.create_task(
+            printer.print_slip(SLIP, marked=False) if prints else printer.probe()
+        )
+        await wire.waits.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert not wire.is_open
+        wire.lets.set()
+        for _ in range(2):
+            report = await printer.probe()
+            assert (report.reason, report.paper) == (Reason.PAPER_OUT, Paper.OUT)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from drivers.key_panel.evdev_keys import USUAL, EvdevKeys, EvdevKeysConfig
 from drivers.transport.evdev import whole
+from hallkit.errors import DeviceUnavailable, Reason
 from hallkit.model.key_panel import PanelAction
 from tests.fakes.clock import FakeClock
 
@@ -123,3 +124,62 @@ def test_no_bytes_break_the_driver(reads: list[bytes]) -> None:
         panel._follow(whole(read))
         while (action := panel._take()) is not None:
             assert action in PanelAction
+
+
+class Told:
+    """A panel with a jack; what it sends comes in one read, once somebody waits."""
+
+    name = "panel"
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.sends = b""
+
+    async def open(self, *, timeout_s: float) -> None:
+        self.is_open = True
+
+    async def close(self) -> None:
+        self.is_open = False
+
+    async def write(self, data: bytes, *, timeout_s: float) -> None: ...
+
+    async def read(self, *, timeout_s: float, limit: int = 4096) -> bytes:
+        read, self.sends = self.sends, b""
+        if not read:
+            raise DeviceUnavailable("panel", Reason.PORT_GONE)
+        return read
+
+    async def pending(self) -> bytes:
+        return b""
+
+    async def drain_input(self) -> int:
+        return 0
+
+    async def switches(self, *, timeout_s: float) -> dict[int, bool]:
+        return {2: False}
+
+
+async def test_what_came_behind_a_press_is_not_kept_for_another_screen() -> None:
+    clock, wire = FakeClock(), Told()
+    panel = EvdevKeys(settings(bounce_s=0), clock, transport=wire)
+    events = [(1, 103, 1), (1, 103, 0), (1, 28, 1), (1, 28, 0), (5, 2, 1), (0, 0, 0)]
+    for later_s in (0.5, 1.5):
+        wire.sends = b"".join(struct.pack("@llHHi", 1, 0, *event) for event in events)
+        assert await panel.next_press() is PanelAction.UP
+        clock.advance(later_s)
+        assert (await panel.probe()).works
+        if later_s < 1:
+            assert await panel.next_press() is PanelAction.CONFIRM
+            assert await panel.next_press() is PanelAction.HEADPHONES_IN
+    with pytest.raises(DeviceUnavailable):
+        await panel.next_press()
+
+
+async def test_a_jack_is_told_however_late() -> None:
+    clock, wire = FakeClock(), Told()
+    panel = EvdevKeys(settings(), clock, transport=wire)
+    events = [(1, 103, 1), (5, 2, 1), (0, 0, 0)]
+    wire.sends = b"".join(struct.pack("@llHHi", 1, 0, *event) for event in events)
+    assert await panel.next_press() is PanelAction.UP
+    clock.advance(60.0)
+    assert await panel.next_press() is PanelAction.HEADPHONES_IN

@@ -16,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from drivers.camera import opencv_why
 from drivers.camera.opencv import OpenCvCamera, OpenCvConfig
 from drivers.camera.opencv_capture import address
-from drivers.camera.opencv_reader import Picture
+from drivers.camera.opencv_reader import Arrival, Picture
 from drivers.camera.opencv_settings import Login
 from drivers.camera.opencv_why import authorisation, gives_pictures, status_of_answer
-from hallkit.errors import ConfigError, DeviceError, DeviceTimeout, Reason
+from hallkit.errors import ConfigError, DeviceBusy, DeviceError, DeviceTimeout, Reason
+from hallkit.ports.camera import Frame
 from hallkit.runtime.clock import SystemClock
 
 LONG_S = 20.0
@@ -127,6 +129,40 @@ async def test_what_lay_in_a_queue_is_never_given() -> None:
         assert frame.data[0] == frame.sequence
 
 
+class Publishing:
+    """A reader that publishes a picture just as somebody looks at the one before."""
+
+    ending, stuck, alive, live = None, False, False, True
+    connections = resyncs = decoded = damaged = 0
+
+    def __init__(self) -> None:
+        self.sequence = 1
+        self._arrival = self._now(-4.0)
+
+    def _now(self, later_s: float = 0.0) -> Arrival:
+        at_s = SystemClock().mono_s() + later_s
+        picture = memoryview(b"bgr")
+        frame = Frame(1, 1, 3, picture, sequence=self.sequence, mono_s=at_s)
+        return Arrival(frame, at_s)
+
+    @property
+    def newest(self) -> Arrival:
+        seen = self._arrival
+        self.sequence += 1
+        self._arrival = self._now()
+        return seen
+
+    def want(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+async def test_an_old_picture_is_not_taken_for_the_one_that_comes_just_now() -> None:
+    async with camera_of(None) as camera:
+        camera._reader = Publishing()  # type: ignore[assignment]  # as much of one as is asked
+        asked_s = SystemClock().mono_s()
+        assert (await camera.latest_frame()).mono_s >= asked_s
+
+
 async def test_no_more_than_the_rate_is_decoded() -> None:
     capture = Scripted()
     clock = SystemClock()
@@ -175,6 +211,31 @@ async def test_a_call_that_does_not_come_back_is_left_and_threads_stay_few() -> 
         hanging[0].let_go.set()
         await reports(camera, None)
         hanging[1].let_go.set()
+    await until(lambda: threading.active_count() == before)
+
+
+async def test_a_usb_camera_that_hangs_at_the_question_why_holds_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go = threading.Event()
+
+    def why(device_id: str, _path: str) -> DeviceError:
+        let_go.wait()
+        return DeviceBusy(device_id, Reason.OCCUPIED)
+
+    monkeypatch.setattr(opencv_why, "_why_not_device", why)
+    before = threading.active_count()
+    usb = {"kind": "v4l2", "path": "/dev/video9"}
+    async with camera_of(None, transport=usb, open_timeout_s=0.05) as camera:
+        async with asyncio.timeout(LONG_S):
+            for _ in range(3):
+                await reports(camera, Reason.SILENT)
+                await until(lambda: SystemClock().mono_s() >= camera._retry_at_s)
+        assert camera.diagnostics()["stuck_threads"] == 1
+        assert threading.active_count() == before + 1
+        let_go.set()
+        await until(lambda: camera.diagnostics()["stuck_threads"] == 0)
+        await reports(camera, Reason.OCCUPIED)
     await until(lambda: threading.active_count() == before)
 
 
@@ -299,6 +360,8 @@ def test_a_password_is_part_of_what_ffmpeg_opens_and_of_nothing_else() -> None:
         {"kind": "rtsp", "uri": "http://camera/1"},
         {"kind": "http", "uri": "http://camera:99999/1"},
         {"kind": "http", "uri": "http://camera/a b"},
+        {"kind": "http", "uri": "http://camera..local/video"},
+        {"kind": "rtsp", "uri": f"rtsp://{'a' * 64}/1"},
         {"kind": "v4l2", "path": "video0"},
         {"kind": "gige", "uri": "gige://camera"},
     ],

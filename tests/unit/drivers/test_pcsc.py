@@ -166,6 +166,34 @@ async def test_a_reader_that_is_pulled_out_and_back_in_is_found_again() -> None:
     assert isinstance(await reader.poll_card(), HolderNeedsPlugin)
 
 
+async def test_losses_are_counted_and_not_the_looks_for_what_is_lost() -> None:
+    daemon = Daemon()
+    daemon.errors = {"establish": [Code.NO_SERVICE] * 4}
+    reader = opened(daemon)
+    for _ in range(2):
+        assert (await reader.probe()).reason is Reason.REFUSED
+    assert reader.diagnostics()["losses"] == 0, "what never was there is not lost"
+    there, gone = [READER], list[str]()
+    unavailable = int(State.UNAVAILABLE)
+    for readers, flags, losses in (
+        (there, int(State.PRESENT), 0),
+        (gone, 0, 1),
+        (gone, 0, 1),
+        (there, int(State.PRESENT), 1),
+        (there, unavailable, 2),
+        (there, unavailable, 2),
+        (there, int(State.PRESENT), 2),
+    ):
+        daemon.readers, daemon.flags = readers, flags
+        await reader.probe()
+        assert reader.diagnostics()["losses"] == losses
+    daemon.errors = {"establish": [Code.NO_SERVICE] * 4}
+    daemon.contexts.clear()
+    for _ in range(2):
+        await reader.probe()
+        assert reader.diagnostics()["losses"] == 3
+
+
 async def test_waiting_ends_with_a_card_or_a_reader_and_not_with_another_program() -> None:
     daemon = Daemon()
     reader = opened(daemon)

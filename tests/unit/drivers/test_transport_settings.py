@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from drivers.camera.opencv_settings import HttpPort
+from drivers.camera.opencv_why import Aside, why_not
 from drivers.registry import discover, parse_peripherals
 from drivers.transport.serial import SerialPort
-from drivers.transport.tcp import TcpPort
-from hallkit.errors import ConfigError
+from drivers.transport.tcp import TcpPort, TcpTransport
+from hallkit.errors import ConfigError, DeviceUnavailable, Reason
 
 
 def parsed(transport: Any) -> Any:
@@ -36,6 +38,14 @@ def test_either_wire_is_taken() -> None:
             {"kind": "tcp", "hots": "a", "port": 1},
             "transport.hots: unknown key (did you mean 'host'",
         ),
+        (
+            {"kind": "tcp", "host": "192.168.1..50", "port": 1},
+            "transport.host: neither an IP address nor the name of a host",
+        ),
+        (
+            {"kind": "tcp", "host": f"{'a' * 64}.local", "port": 1},
+            "transport.host: neither an IP address nor the name of a host",
+        ),
         ({"kind": "serial"}, "transport.path: is missing (add path = "),
         ({"kind": "serial", "path": "/dev/x", "baud": 1}, "transport.baud: "),
         ({"kind": "serial", "path": "/dev/x", "parity": "evne"}, "transport.parity: "),
@@ -52,3 +62,20 @@ def test_what_is_wrong_is_told_as_the_file_has_it(transport: Any, told: str) -> 
         parsed(transport)
     lines = str(fault.value).splitlines()
     assert any(f"terminal.toml: peripherals[0].{told}" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("host", ["printer", "a-b.local.", "192.168.1.50", "fe80::1", "打印机"])
+def test_names_and_addresses_of_hosts_are_taken(host: str) -> None:
+    assert parsed({"kind": "tcp", "host": host, "port": 9100}).transport.host == host
+
+
+@pytest.mark.parametrize("host", ["10.0.0..31", "打" * 60])
+async def test_a_host_that_no_name_can_have_is_a_mistake_of_the_files(host: str) -> None:
+    """The second looks like one and gets too long as it goes over the wire."""
+    port = TcpPort.model_construct(host=host, port=9100)
+    with pytest.raises(DeviceUnavailable) as fault:
+        await TcpTransport("printer", port).open(timeout_s=10)
+    assert fault.value.reason is Reason.CONFIGURATION
+    camera = HttpPort.model_construct(uri=f"http://{host}/video", credentials=None)
+    told = await why_not("camera", camera, None, aside=Aside("why"), timeout_s=10)
+    assert told.reason is Reason.CONFIGURATION
