@@ -22,6 +22,12 @@ WIRES: list[Callable[[], Transport]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _without_libusb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one of a process, and begun here it would not see the buses of other tests."""
+    monkeypatch.setattr("drivers.transport.usb._listed", lambda _config: None)
+
+
 @pytest.mark.parametrize("make", WIRES, ids=["evdev", "hidraw", "usb"])
 async def test_it_is_looked_for_once(
     make: Callable[[], Transport], monkeypatch: pytest.MonkeyPatch
