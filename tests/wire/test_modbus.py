@@ -251,11 +251,11 @@ async def test_on_a_line_a_late_answer_is_not_taken_for_another(serial: Path) ->
         **{f"in-{number}": {"channel": f"di{number}", "kind": "heatSensor"} for number in (0, 2)},
     }
     units = {"io": IO | {"points": points}}
-    async with rig(serial, units=units, answer_timeout_s=0.1, late_s=0.5) as one:
+    async with rig(serial, units=units, answer_timeout_s=0.3, late_s=1.2) as one:
         await one.tell("input", unit=1, address=0, on=False)
         await one.driver.switch("lamp", on=True)
         for _ in range(2):
-            await one.tell("fault.set", fault="delay", seconds=0.3)
+            await one.tell("fault.set", fault="delay", seconds=0.8)
             with pytest.raises(DeviceError):
                 await one.driver.read()
             reading = await one.driver.read()
