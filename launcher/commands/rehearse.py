@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="repeat an earlier rehearsal")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long (default: 2)")
     parser.add_argument("--machines", type=int, default=200, help="simulated machines of `load`")
+    parser.add_argument("--only", default="", metavar="PART", help="of `fuzz`: targets so named")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the result goes")
 
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     root = FOLDER / f"{args.name}-{seed}"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    plan = Plan(args.name, seed, args.minutes, root, machines=args.machines)
+    plan = Plan(args.name, seed, args.minutes, root, machines=args.machines, only=args.only)
     path: Path = args.report or root.with_suffix(".json")
     print(f"{args.name}, seed {seed}, {args.minutes:g} min …", flush=True)
     record = asyncio.run(rehearse(plan))

@@ -95,6 +95,10 @@ async def run(plan: Plan, record: Record) -> None:
             "search": await stack.enter_async_context(search),
             "flow": Flow(items),
         }
+        targets = {name: one for name, one in targets.items() if plan.only in name}
+        devices = {name: one for name, one in devices.items() if plan.only in name}
+        if not targets:
+            raise ValueError(f"nothing is fuzzed that is called {plan.only!r}")
         randoms = {name: plan.random(name) for name in targets}
         end = time.monotonic() + plan.minutes * 40
         while time.monotonic() < end:

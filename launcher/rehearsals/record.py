@@ -27,6 +27,8 @@ class Plan:
     """An empty folder for the hall, on the disk."""
     machines: int = 200
     """Simulated machines, where a rehearsal has many."""
+    only: str = ""
+    """Parts whose names hold this, where a rehearsal has parts; empty: all."""
 
     def random(self, part: str = "") -> random.Random:
         """Numbers of their own for each part, so that one part's timing can't shift another's."""
