@@ -142,6 +142,26 @@ class _Slot:
         return self.broken or self.driver.report
 
 
+class _NotMade(Driver):
+    """Stands where a driver could not even be made, until one can."""
+
+    def __init__(
+        self, spec: DriverSpec, config: PeripheralConfig, clock: Clock, last: DeviceReport | None
+    ) -> None:
+        super().__init__(config.id, port=spec.port, key=spec.key, clock=clock)
+        # What was known of the device is kept for the driver that comes.
+        self._report = last or self._report
+
+    async def _drop(self) -> None:
+        """It has no wire."""
+
+    async def probe(self) -> DeviceReport:
+        return self.report
+
+    def diagnostics(self) -> Mapping[str, str | int | float]:
+        return {}
+
+
 class _HangsError(Exception):
     """A call that outlives its limit."""
 
@@ -167,21 +187,30 @@ class PeripheralHost:
         self._clock = clock
         self._pulse = pulse or Pulse(clock)
         self._call_limit_s = call_limit_s
+        self._log = get_logger()
+        known = recalled or {}
         self._slots = {
-            config.id: _Slot(spec, config, spec.open(config, clock))
+            config.id: self._made(spec, config, known.get(config.id))
             for spec, config in peripherals
             # Pictures and sound never pass the agent: their worker opens these.
             if spec.port not in MEDIA_PORTS
         }
-        for name, last in (recalled or {}).items():
-            if name in self._slots:
-                self._slots[name].driver.recall(last)
         self._listeners: list[Listener] = []
         self._abandoned: set[asyncio.Task[Any]] = set()
         """Calls that did not even end when they were cancelled."""
-        self._log = get_logger()
         self._news = asyncio.Event()
         """Set when something was plugged in or out; then there is a new one."""
+
+    def _made(self, spec: DriverSpec, config: PeripheralConfig, last: DeviceReport | None) -> _Slot:
+        try:
+            driver = spec.open(config, self._clock)
+            if last is not None:
+                driver.recall(last)
+        except Exception:  # noqa: BLE001  # boundary, as in `_ask`
+            slot = _Slot(spec, config, _NotMade(spec, config, self._clock, last))
+            self._take_trouble(slot, "crashes")
+            return slot
+        return _Slot(spec, config, driver)
 
     async def __aenter__(self) -> Self:
         for slot in self._slots.values():
@@ -326,8 +355,8 @@ class PeripheralHost:
         await self._close(slot)
         try:
             slot.driver = slot.spec.open(slot.config, self._clock)
-            if slot.told is not None:
-                slot.driver.recall(slot.told)
+            if (last := slot.told or slot.broken) is not None:
+                slot.driver.recall(last)
         except Exception:  # noqa: BLE001  # boundary, as in `_ask`
             return self._take_trouble(slot, "crashes")
         slot.replace = False

@@ -380,6 +380,48 @@ async def test_a_driver_that_can_not_be_replaced_is_broken_and_tried_again(
     assert [report.works for report in heard] == [False, True]
 
 
+class Metered(Stub):
+    """Goes on with the paper that an earlier driver counted."""
+
+    def recall(self, last: DeviceReport) -> None:
+        self._update(paper_left_lines=last.paper_left_lines)
+
+
+async def test_a_driver_that_can_not_be_made_ends_nothing_and_comes_when_it_can() -> None:
+    attempts: list[str] = []
+
+    def made_the_second_time(config: PeripheralConfig, clock: Clock) -> Stub:
+        attempts.append(config.id)
+        if len(attempts) == 1:
+            raise OSError("its profile is gone")
+        return Metered(config, clock)
+
+    last = Stub(PeripheralConfig(id="printer", driver="any"), FakeClock()).report
+    last = last.model_copy(update={"status": DeviceStatus.ONLINE, "paper_left_lines": 700})
+    with capture_logs() as logs:
+        host = PeripheralHost(
+            [
+                (
+                    replace(SPEC, open=made_the_second_time),
+                    PeripheralConfig(id="printer", driver="any"),
+                ),
+                (SPEC, PeripheralConfig(id="reader", driver="any")),
+            ],
+            FakeClock(),
+            recalled={"printer": last},
+        )
+    assert [line["event"] for line in logs] == ["device.crashes"]
+    printer, reader = host.reports
+    assert (printer.status, printer.reason) == (DeviceStatus.HARDWARE_ERROR, Reason.INTERNAL)
+    assert reader.status is DeviceStatus.STARTING
+    async with host:
+        assert (await host.probe("reader")).works
+        healed = await host.probe("printer")
+    assert healed.works
+    assert healed.paper_left_lines == 700
+    assert host.diagnostics()["printer"]["host_crashes"] == 1
+
+
 async def test_a_peripheral_is_found_by_what_it_can_do() -> None:
     host, [stub, _] = host_of("printer", "reader")
     held = host.of_port("printer_port")
