@@ -15,7 +15,7 @@ import json
 import runpy
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from drivers.plugged import plugged_in
@@ -62,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
     rest = [word for word in args.rest if word != "--json"]
     match args.what, rest:
         case "list", []:
-            for spec in specs.values():
-                _list(spec, as_json=as_json)
+            _list(list(specs.values()), as_json=as_json)
             return 0
         case "find", []:
             _find(specs, as_json=as_json)
@@ -84,21 +83,25 @@ def run(args: argparse.Namespace) -> int:
     return 2
 
 
-def _list(spec: DriverSpec, *, as_json: bool) -> None:
+def _list(specs: Sequence[DriverSpec], *, as_json: bool) -> None:
     if as_json:
-        fields = {
-            "driver": spec.key,
-            "port": spec.port,
-            "family": spec.family,
-            "transports": list(spec.transports),
-            "quality": spec.quality,
-            "rules": dict(spec.rules),
-            "unproven": spec.unproven,
-        }
-        print(json.dumps(fields, ensure_ascii=False))
-    else:
-        wires = ", ".join(spec.transports)
-        print(f"{spec.key:15} {spec.port:15} {wires:19} {spec.quality:7} {spec.family}")
+        for spec in specs:
+            fields = {
+                "driver": spec.key,
+                "port": spec.port,
+                "family": spec.family,
+                "transports": list(spec.transports),
+                "quality": spec.quality,
+                "rules": dict(spec.rules),
+                "unproven": spec.unproven,
+            }
+            print(json.dumps(fields, ensure_ascii=False))
+        return
+    rows = [(spec.key, spec.port, ", ".join(spec.transports), spec.quality) for spec in specs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for spec, row in zip(specs, rows, strict=True):
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join([*cells, spec.family]))
         for rule, why in spec.unproven.items():
             print(f"    {rule}: {why}")
 

@@ -29,6 +29,10 @@ def test_people_read_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         assert key in text
         assert spec.family in text
         assert all(why in text for why in spec.unproven.values())
+    drivers = [line for line in text.splitlines() if not line.startswith(" ")]
+    families = [spec.family for spec in discover().values()]
+    columns = {line.index(told) for line, told in zip(drivers, families, strict=True)}
+    assert len(columns) == 1, "the columns stand below each other"
 
 
 def test_an_unknown_driver_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
