@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -119,6 +120,15 @@ def no_process_left_behind(shared_processes: set[int]) -> Iterator[None]:
     known = before.keys() | shared_processes
     left = {pid: command for pid, command in _children().items() if pid not in known}
     assert not left, f"left running: {left}"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that a test runs in this process sets a level; the next test has its own."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
 
 
 TASKS_END_S = 2.0
