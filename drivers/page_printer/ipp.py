@@ -8,6 +8,7 @@ bytes: `ipp_messages.py`; what a printer's words mean: `ipp_states.py`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -214,7 +215,7 @@ class IppPrinter(Driver):
             seen = await self._look()
             if not self._report.works:
                 return PageOutcome(result=PrintResult.NOT_STARTED, reason=seen.reason)
-            job = await self._create(sides)
+            job = await self._created(sides)
         except DeviceError as fault:
             self._take(fault)
             return PageOutcome(result=PrintResult.NOT_STARTED, reason=fault.reason)
@@ -229,6 +230,17 @@ class IppPrinter(Driver):
             reason=None if result is PrintResult.COMPLETED else reason,
             impressions=job_end.impressions if job_end else None,
         )
+
+    async def _created(self, sides: Sides) -> _Job:
+        """A job of ours. Whoever stops waiting while it is made leaves none in the printer."""
+        creating = asyncio.create_task(self._create(sides))
+        try:
+            return await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # The printer may have it already; only its answer tells the number.
+            with contextlib.suppress(DeviceError):
+                await self._withdraw(await creating)
+            raise
 
     async def _create(self, sides: Sides) -> _Job:
         name = f"hallkit-{new_id()}"

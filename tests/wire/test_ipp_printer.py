@@ -119,6 +119,23 @@ async def test_whoever_stops_waiting_takes_the_job_back(tmp_path: Path) -> None:
         assert await one.jobs() == ["canceled"]
 
 
+async def test_whoever_stops_waiting_while_the_job_is_made_leaves_none_behind(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path, answer_timeout_s=10) as one:
+        await one.tell("fault.set", fault="delay", after=1, seconds=0.3)
+        job = asyncio.create_task(one.printer.print_pdf(TWO))
+
+        async def made() -> bool:
+            return await one.jobs() == ["pending"]
+
+        await until(made)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        assert await one.jobs() == ["canceled"]
+
+
 async def test_a_job_the_printer_aborts_may_be_on_paper(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         await one.tell("fault.set", fault="abort", at_side=1)
