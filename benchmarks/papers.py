@@ -22,7 +22,7 @@ from random import Random
 
 import numpy as np
 
-from drivers.documents.document_camera import page_of, picture_of
+from drivers.documents.capture import page_of, picture_of
 from drivers.documents.page_finding import Quad, find_page
 from drivers.documents.reading import PageRead, PageReader
 from drivers.documents.rectify import upright

@@ -28,6 +28,7 @@ PORT_FOLDERS = (
     "camera",
     "chip_card_reader",
     "code_scanner",
+    "document_camera",
     "id_card_reader",
     "key_panel",
     "led_bar",
@@ -38,7 +39,7 @@ PORT_FOLDERS = (
     "ticket_printer",
     "ups",
 )
-MEDIA_PORTS = frozenset({"camera", "loudspeaker", "microphone"})
+MEDIA_PORTS = frozenset({"camera", "document_camera", "loudspeaker", "microphone"})
 """Opened by the process that works on their pictures or sound; the agent never does."""
 Quality = Literal["bronze", "silver", "gold"]
 Transport = Literal[

@@ -32,12 +32,12 @@ from drivers.sim.testbed import VARIABLE
 ORDER_LIMIT_S = 30.0
 
 
-def tell(control: Path, do: str) -> dict[str, Any]:
+def tell(control: Path, do: str, **arguments: Any) -> dict[str, Any]:
     """Send one order and wait for its answer; `AssertionError` if it says no."""
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(ORDER_LIMIT_S)
         line.connect(str(control))
-        line.sendall(json.dumps({"do": do}).encode() + b"\n")
+        line.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
         with line.makefile() as answers:
             answer: dict[str, Any] = json.loads(answers.readline())
     assert answer["ok"], f"{do}: {answer}"
@@ -213,6 +213,60 @@ def v4l2_twin(emulated: None, v4l2_process: Path | None, monkeypatch: pytest.Mon
         tell(v4l2_process, do)
     monkeypatch.setenv(VARIABLE, tell(v4l2_process, "state")["state"]["root"])
     return v4l2_process
+
+
+@pytest.fixture(scope="session")
+def document_camera_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """A document camera over HTTP; the folder of its `control`, and of its pictures `scenes`."""
+    folder = tmp_path_factory.mktemp("document-camera")
+    scenes = folder / "scenes"
+    scenes.mkdir()
+    options = ("--scenes", str(scenes))
+    with running("drivers.sim.document_camera", folder / "control", shared_processes, *options):
+        yield folder
+
+
+@pytest.fixture
+def document_camera_twin(document_camera_process: Path) -> Path:
+    """The same, plugged in, with nothing under it."""
+    control = document_camera_process / "control"
+    for do in ("fault.clear", "plug"):
+        tell(control, do)
+    tell(control, "scene", names=["desk"])
+    return control
+
+
+@pytest.fixture(scope="session")
+def document_camera_v4l2_process(
+    preloaded: bool,
+    document_camera_process: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    shared_processes: set[int],
+) -> Iterator[Path | None]:
+    """The same pictures from a USB camera; None where this process could not see it."""
+    if not preloaded:
+        yield None
+        return
+    control = tmp_path_factory.mktemp("document-camera-v4l2") / "control"
+    options = ("--jpegs", str(document_camera_process / "scenes"), "--largest", "2048x1536")
+    with running("drivers.sim.v4l2", control, shared_processes, *options, "--fps", "10"):
+        yield control
+
+
+@pytest.fixture
+def document_camera_v4l2_twin(
+    emulated: None, document_camera_v4l2_process: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same, plugged in, with nothing under it."""
+    control = document_camera_v4l2_process
+    assert control is not None
+    for do in ("fault.clear", "plug"):
+        tell(control, do)
+    tell(control, "scene", names=["desk"])
+    monkeypatch.setenv(VARIABLE, tell(control, "state")["state"]["root"])
+    return control
 
 
 @pytest.fixture(scope="session")

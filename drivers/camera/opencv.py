@@ -12,22 +12,20 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from drivers.camera.opencv_capture import opener
 from drivers.camera.opencv_reader import Arrival, Capture, Ending, Pace, Reader
 from drivers.camera.opencv_settings import (
-    CameraPort,
     FilePort,
     Login,
     NetworkPort,
+    OpenCvSettings,
     RtspPort,
 )
 from drivers.camera.opencv_why import Aside, why_not
 from drivers.driver import Driver
-from drivers.registry import DriverSpec, PeripheralConfig
+from drivers.registry import DriverSpec
 from hallkit.errors import (
     DeviceError,
     DeviceTimeout,
@@ -69,41 +67,26 @@ _FAULT_OF_ENDING: Mapping[Ending, tuple[type[DeviceError], Reason, str]] = {
 Opens = Callable[[], Capture | None]
 
 
-class OpenCvConfig(PeripheralConfig):
+class OpenCvConfig(OpenCvSettings):
     """`[[peripherals]]` entry of a camera."""
 
     driver: Literal["opencv"]
-    transport: Annotated[CameraPort, Field(discriminator="kind")]
-    width: Annotated[int | None, Field(ge=16, le=16_384)] = None
-    """Pictures are at most so wide; none: as they come."""
-    rate_fps: Annotated[float, Field(gt=0, le=1000)] = 15.0
-    """At most so many pictures a second are decoded, and none that nobody waits for."""
-    open_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-    stall_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
-    """A camera that sends no picture for so long has stalled."""
-    frame_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
-    """Whoever asks for a picture has one by then, or a fault."""
-    fresh_s: Annotated[float, Field(gt=0, le=10)] = 0.3
-    """A picture that came earlier is not given any more."""
-    max_lag_s: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """An RTSP stream that is further behind is opened anew."""
-    glance_s: Annotated[float, Field(gt=0, le=600)] = 5.0
-    """So often a picture is looked at that nobody asked for: is it whole, is the lens covered?"""
-    stuck_after_s: Annotated[float, Field(gt=0, le=60)] = 3.0
-    """A call that is so far over its time-out is given up."""
-    retry_s: Annotated[float, Field(gt=0, le=60)] = 0.5
-    retry_max_s: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """The pause before a lost camera is opened again, at first and at most."""
-    covered_after_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
-    """A lens that shows nothing for so long is told of; 0: never."""
 
 
 class OpenCvCamera(Driver):
     """One camera. Many may ask for pictures at once."""
 
-    def __init__(self, config: OpenCvConfig, clock: Clock, *, opens: Opens | None = None) -> None:
-        """`opens` stands for OpenCV in tests."""
-        super().__init__(config.id, port="camera", key=KEY, clock=clock)
+    def __init__(
+        self,
+        config: OpenCvSettings,
+        clock: Clock,
+        *,
+        opens: Opens | None = None,
+        port: str = "camera",
+        key: str = KEY,
+    ) -> None:
+        """`opens` stands for OpenCV in tests; `port` and `key` for what a camera is besides."""
+        super().__init__(config.id, port=port, key=key, clock=clock)
         self._config = config
         self._opens = opens
         self._pace = Pace(

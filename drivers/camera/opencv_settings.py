@@ -1,4 +1,4 @@
-"""How a camera is reached: `transport = { kind = … }` of driver `opencv`."""
+"""How a camera is reached, `transport = { kind = … }`, and what it is held to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from drivers.registry import PeripheralConfig
 from drivers.transport.tcp import host_of
 
 _HOST = r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?"
@@ -98,6 +99,34 @@ class FilePort(_Port):
 
 
 CameraPort = V4l2Port | RtspPort | HttpPort | FilePort
+
+
+class OpenCvSettings(PeripheralConfig):
+    """What the entry of every camera has that OpenCV reads."""
+
+    transport: Annotated[CameraPort, Field(discriminator="kind")]
+    width: Annotated[int | None, Field(ge=16, le=16_384)] = None
+    """Pictures are at most so wide; none: as they come."""
+    rate_fps: Annotated[float, Field(gt=0, le=1000)] = 15.0
+    """At most so many pictures a second are decoded, and none that nobody waits for."""
+    open_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    stall_timeout_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """A camera that sends no picture for so long has stalled."""
+    frame_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Whoever asks for a picture has one by then, or a fault."""
+    fresh_s: Annotated[float, Field(gt=0, le=10)] = 0.3
+    """A picture that came earlier is not given any more."""
+    max_lag_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """An RTSP stream that is further behind is opened anew."""
+    glance_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """So often a picture is looked at that nobody asked for: is it whole, is the lens covered?"""
+    stuck_after_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    """A call that is so far over its time-out is given up."""
+    retry_s: Annotated[float, Field(gt=0, le=60)] = 0.5
+    retry_max_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """The pause before a lost camera is opened again, at first and at most."""
+    covered_after_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """A lens that shows nothing for so long is told of; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
-"""The document camera: a camera's pictures become pages, or a word about what is wrong."""
+"""A camera's pictures become pages, or a word about what is wrong with them."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from drivers.documents import quality
 from drivers.documents.libraries import Picture, np
 from drivers.documents.page_finding import Quad, find_page
 from drivers.documents.rectify import straightened
+from hallkit.ports.camera import Frame
 from hallkit.ports.document_camera import (
     CaptureOutcome,
-    Frame,
-    FrameSource,
     NotCaptured,
     Page,
     PageCaptured,
@@ -20,17 +20,26 @@ from hallkit.ports.document_camera import (
 )
 
 
-class SheetCamera:
-    """A `DocumentCamera` over any camera. Keeps no picture when `capture` is over."""
+class FrameSource(Protocol):
+    """What is needed of a camera."""
 
-    def __init__(self, camera: FrameSource) -> None:
-        self._camera = camera
+    async def latest_frame(self, *, newer_than: int | None = None) -> Frame:
+        """See `hallkit.ports.camera.Camera.latest_frame`."""
+        ...
 
-    async def capture(self, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
-        """Two pictures, one after the other: a sheet that moves is asked to be left alone."""
-        before = await self._camera.latest_frame()
-        now = await self._camera.latest_frame(newer_than=before.sequence)
-        return await asyncio.to_thread(_captured, before, now, sheet)
+
+async def capture(camera: FrameSource, sheet: Sheet, *, still_for_s: float) -> CaptureOutcome:
+    """The page that lies there now. Over so long it must not move from one picture to the next.
+
+    No picture is kept.
+    """
+    first = last = await camera.latest_frame()
+    while last is first or last.mono_s - first.mono_s < still_for_s:
+        frame = await camera.latest_frame(newer_than=last.sequence)
+        if await asyncio.to_thread(quality.moved, _seen(last), _seen(frame)):
+            return NotCaptured(Trouble.MOVING)
+        last = frame
+    return await asyncio.to_thread(page_of, _seen(last), sheet)
 
 
 def picture_of(page: Page) -> Picture:
@@ -42,13 +51,6 @@ def _seen(frame: Frame) -> Picture:
     """A frame's bytes as rows of points; what fills its lines up is left out."""
     lines = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.stride)
     return lines[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
-
-
-def _captured(before: Frame, now: Frame, sheet: Sheet) -> CaptureOutcome:
-    picture = _seen(now)
-    if quality.moved(_seen(before), picture):
-        return NotCaptured(Trouble.MOVING)
-    return page_of(picture, sheet)
 
 
 def page_of(picture: Picture, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from drivers.documents.document_camera import picture_of
+from drivers.documents.capture import picture_of
 from drivers.documents.libraries import cv2
 from hallkit.ports.document_camera import Page
 

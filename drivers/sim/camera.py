@@ -2,12 +2,13 @@
 
     python -m drivers.sim.camera --control SOCKET [--port PORT] [--fps 15] [--width 256]
                                  [--height 192] [--codec jpeg|h264] [--grain] [--clock]
-                                 [--user U --password-file F]
+                                 [--user U --password-file F] [--scenes FOLDER]
 
 Prints `ready PORT`. `http://127.0.0.1:PORT/video` gives multipart/x-mixed-replace,
 `rtsp://127.0.0.1:PORT/video` answers the part of RFC 2326 that players use, its packets
 interleaved in TCP. Every picture shows its number (camera_picture.py), with `--clock` the
-milliseconds of the machine's monotonic clock; its pace is `--fps`.
+milliseconds of the machine's monotonic clock; its pace is `--fps`. With `--scenes` (JPEG alone) it
+shows those of the pictures NAME.jpg there that `scene` names, in turn.
 Orders on the control socket (drivers/sim/control.py):
 
     fault.set {fault, times, seconds}      fault.clear
@@ -19,6 +20,7 @@ Orders on the control socket (drivers/sim/control.py):
         unauthorised   no password is right
     pace {fps}                             pictures a second, as at first without a number;
                                            0: none but those of `show`
+    scene {names}                          what lies before the lens, in turn
     show {count}                           so many pictures at once
     disconnect                             everybody; they may come back
     unplug  plug                           the network's cable
@@ -43,6 +45,7 @@ from drivers.sim import camera_h264 as h264
 from drivers.sim.camera_picture import grain, jpeg
 from drivers.sim.camera_rtp import CLOCK_HZ, H264_TYPE, JPEG_TYPE, Packets
 from drivers.sim.control import control_socket
+from drivers.sim.scenes import scene_of, scenes_in
 
 FAULTS = frozenset(
     {"stall", "drop", "garble", "half", "hang_up", "black", "slow", "deaf", "refuse", "busy"}
@@ -71,6 +74,13 @@ class _Fault:
     times: int
     """Pictures or answers that it strikes; 0: until cleared."""
     seconds: float
+
+
+def _fault_of(order: Mapping[str, Any]) -> _Fault:
+    name = str(order.get("fault"))
+    if name not in FAULTS:
+        raise ValueError(f"no such fault: {name}")
+    return _Fault(name, int(order.get("times", 1)), float(order.get("seconds", 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +130,11 @@ class Camera:
         access: Access,
         has_grain: bool = False,
         shows_clock: bool = False,
+        scenes: Mapping[str, bytes] | None = None,
     ) -> None:
         self._size = (width, height)
+        self._scenes = dict(scenes or {})
+        self._scene = [next(iter(self._scenes))] if scenes else []
         self._noise = grain(width, height) if has_grain else None
         self._shows_clock = shows_clock
         self._codec = codec
@@ -186,6 +199,8 @@ class Camera:
             number = None if struck == "black" else shown
             if self._codec == "h264":
                 data = h264.picture(*self._size, number, index=self._sent)
+            elif self._scene and number is not None:
+                data = self._scenes[self._scene[self._sent % len(self._scene)]]
             else:
                 data = jpeg(*self._size, number, noise=self._noise)
             for viewer in self._viewers:
@@ -198,11 +213,7 @@ class Camera:
         """Carry out an order of the control socket."""
         match do:
             case "fault.set":
-                name = str(order.get("fault"))
-                if name not in FAULTS:
-                    raise ValueError(f"no such fault: {name}")
-                seconds = float(order.get("seconds", 1.0))
-                self._fault = _Fault(name, int(order.get("times", 1)), seconds)
+                self._fault = _fault_of(order)
                 self._pace_changed.set()
             case "fault.clear":
                 self._fault = None
@@ -210,6 +221,8 @@ class Camera:
             case "pace":
                 self._fps = float(order.get("fps", self._usual_fps))
                 self._pace_changed.set()
+            case "scene":
+                self._scene = scene_of(order, self._scenes)
             case "show":
                 self.show(int(order.get("count", 1)))
             case "disconnect":
@@ -461,6 +474,7 @@ async def run(arguments: argparse.Namespace) -> None:
         access=Access(arguments.user, password),
         has_grain=arguments.grain,
         shows_clock=arguments.clock,
+        scenes=scenes_in(arguments.scenes) if arguments.scenes else None,
     )
     camera.port = arguments.port
     await camera.plug()
@@ -474,8 +488,9 @@ async def run(arguments: argparse.Namespace) -> None:
         await camera.unplug()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="drivers.sim.camera")
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The options of this camera, and of twins that are cameras as well."""
+    parser = argparse.ArgumentParser(prog=name)
     parser.add_argument("--control", type=Path, required=True, help="socket that takes orders")
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; 0: any")
     parser.add_argument("--fps", type=float, default=15, help="pictures a second; 0: by order")
@@ -486,7 +501,12 @@ def main() -> None:
     parser.add_argument("--clock", action="store_true", help="numbers are milliseconds")
     parser.add_argument("--user", default="", help="who may look; empty: everybody")
     parser.add_argument("--password-file", type=Path, help="what that user must know")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--scenes", type=Path, help="folder of pictures that it shows by name")
+    return parser
+
+
+def main() -> None:
+    asyncio.run(run(parser_of("drivers.sim.camera").parse_args()))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """A USB camera as its driver in the kernel shows it: ioctls and shared buffers, by umockdev.
 
     python -m drivers.sim.v4l2 --control SOCKET [--node video0] [--fps 15] [--jpegs FOLDER]
+                               [--largest 640x480]
 
 Prints `ready ROOT`: what runs with UMOCKDEV_DIR=ROOT under umockdev's preload finds `/dev/video0`
 (drivers/sim/testbed.py). It gives YUYV, and MJPG where `--jpegs` names a folder of pictures
-`1.jpg`, `2.jpg` …, which come one after the other. Each picture shows its number
-(camera_picture.py). Structures and codes are those of linux/videodev2.h on 64 bits.
+`NAME.jpg`, which come one after the other, or those that `scene` names. Other pictures show their
+number (camera_picture.py). Structures and codes are those of linux/videodev2.h on 64 bits.
 Orders on the control socket (drivers/sim/control.py):
 
     fault.set {fault, times}      fault.clear
         stall   a picture is waited for without end     garble   broken pictures (MJPG)
         busy    it streams to somebody else             metadata the node gives no pictures
         black   the lens is covered
-    unplug  plug
+    scene {names}                           unplug  plug
     state      {root, plugged, sent, width, height, format, fps}
 """
 
@@ -23,17 +24,19 @@ import asyncio
 import errno
 import signal
 import struct
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from drivers.sim.camera_picture import BRIGHT, COLUMNS, DARK, ROWS, bits_of
 from drivers.sim.control import control_socket
+from drivers.sim.scenes import scene_of, scenes_in
 from drivers.sim.testbed import Call, Memory, Testbed, under_debians_python
 
 FAULTS = frozenset({"stall", "garble", "busy", "metadata", "black"})
 _BUFFERS = 4
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 22
 """Of one picture, whatever its size; the node itself is their memory."""
 _CAPTURE, _METADATA, _STREAMING, _DEVICE_CAPS = 0x1, 0x00800000, 0x04000000, 0x80000000
 _VERSION = 0x060000
@@ -64,14 +67,24 @@ class Ask(IntEnum):
 class Camera:
     """One camera. Its ioctls come in the bed's thread, its orders in the loop's."""
 
-    def __init__(self, bed: Testbed, node: str, *, fps: float, jpegs: list[bytes]) -> None:
+    def __init__(
+        self,
+        bed: Testbed,
+        node: str,
+        *,
+        fps: float,
+        jpegs: Mapping[str, bytes],
+        largest: tuple[int, int],
+    ) -> None:
         self._bed = bed
         self._node = f"/dev/{node}"
         self._description = (
             f"P: /devices/virtual/video4linux/{node}\n"
             f"E: SUBSYSTEM=video4linux\nE: DEVNAME={self._node}\n"
         )
-        self._jpegs = jpegs
+        self._jpegs = dict(jpegs)
+        self._scene = list(jpegs)
+        self._largest = largest
         self._formats = (b"MJPG", b"YUYV") if jpegs else (b"YUYV",)
         self._loop = asyncio.get_running_loop()
         self._fault = ""
@@ -125,6 +138,8 @@ class Camera:
                 self._fault = ""
                 for call in tuple(self._waiting):
                     self._give(call)
+            case "scene":
+                self._scene = scene_of(order, self._jpegs)
             case "plug":
                 self.plug()
             case "unplug":
@@ -225,7 +240,7 @@ class Camera:
     def _take_format(self, asked: bytes) -> None:
         """A camera that does not know a format offers its first instead."""
         width, height, name = struct.unpack_from("=II4s", asked, _OF_PIX)
-        self._size = (min(width, 640), min(height, 480))
+        self._size = (min(width, self._largest[0]), min(height, self._largest[1]))
         self._format = name if name in self._formats else self._formats[0]
 
     def _describe(self, asked: Memory, index: int, *, used: int) -> None:
@@ -260,7 +275,7 @@ class Camera:
     def _picture(self) -> bytes:
         struck = self._struck("black", "garble")
         if self._format == b"MJPG":
-            data = self._jpegs[(self._sent - 1) % len(self._jpegs)]
+            data = self._jpegs[self._scene[(self._sent - 1) % len(self._scene)]]
             return bytes(byte ^ 0x80 for byte in data) if struck == "garble" else data
         return yuyv(*self._size, None if struck == "black" else self._sent)
 
@@ -290,12 +305,16 @@ async def run(arguments: argparse.Namespace) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    jpegs: list[bytes] = []
-    if arguments.jpegs is not None:
-        files = sorted(arguments.jpegs.glob("*.jpg"), key=lambda path: int(path.stem))
-        jpegs = [path.read_bytes() for path in files]
+    jpegs = scenes_in(arguments.jpegs) if arguments.jpegs else {}
+    width, _, height = arguments.largest.partition("x")
     with Testbed().running() as bed:
-        camera = Camera(bed, arguments.node, fps=arguments.fps, jpegs=jpegs)
+        camera = Camera(
+            bed,
+            arguments.node,
+            fps=arguments.fps,
+            jpegs=jpegs,
+            largest=(int(width), int(height)),
+        )
         camera.plug()
         async with control_socket(arguments.control, camera.order):
             print("ready", bed.root, flush=True)  # noqa: T201 - whoever started us waits
@@ -310,6 +329,7 @@ def main() -> None:
     parser.add_argument("--node", default="video0", help="its name in /dev")
     parser.add_argument("--fps", type=float, default=15, help="pictures a second, until told")
     parser.add_argument("--jpegs", type=Path, help="folder of what it gives as MJPG")
+    parser.add_argument("--largest", default="640x480", help="size that it offers at most")
     asyncio.run(run(parser.parse_args()))
 
 

@@ -19,6 +19,7 @@ _DOWN: Mapping[str, str] = {
     "camera": AS_USUAL,
     "chip_card_reader": "machine.chip_reader_down",
     "code_scanner": "machine.scanner_down",
+    "document_camera": "machine.sheets_down",
     "id_card_reader": "machine.reader_down",
     "key_panel": "machine.keys_down",
     "led_bar": "machine.bar_down",

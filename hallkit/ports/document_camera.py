@@ -5,8 +5,9 @@
         case NotCaptured(why): say(words(f"paper.{why.value}"))
 
 What is wrong with a sheet is a value, in words that say what to do; only a camera that fails raises
-`DeviceError`. A page holds what a person brought: it lives in memory, is never logged, and goes
-with the session.
+`DeviceError`. `latest_frame` is the live picture, in which people see how their sheet lies.
+A media port like `camera`: a page holds what a person brought, so it lives in the memory of the
+process that works on it, is never logged, and goes with the session.
 """
 
 from __future__ import annotations
@@ -15,38 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-
-class Frame(Protocol):
-    """One picture as a camera's port hands it over: BGR, 8 bits, line by line."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def stride(self) -> int:
-        """Bytes from one line to the next."""
-        ...
-
-    @property
-    def data(self) -> memoryview: ...
-
-    @property
-    def sequence(self) -> int:
-        """Grows from picture to picture."""
-        ...
-
-
-class FrameSource(Protocol):
-    """What a document camera needs of a camera."""
-
-    async def latest_frame(self, *, newer_than: int | None = None) -> Frame:
-        """The newest picture, with `newer_than` one of a greater `sequence`; raises `DeviceError`
-        if none comes.
-        """
-        ...
+from hallkit.ports.camera import Camera
 
 
 class Sheet(StrEnum):
@@ -102,7 +72,10 @@ class NotCaptured:
 CaptureOutcome = PageCaptured | NotCaptured
 
 
-class DocumentCamera(Protocol):
+class DocumentCamera(Camera, Protocol):
     async def capture(self, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
-        """Look at what lies there now. Raises `DeviceError` only if the camera itself fails."""
+        """Look at what lies there now, and only at that: a sheet that is being changed is
+        `MOVING`. Anything but `NO_PAGE` means that something lies there, which nobody should
+        forget. Raises `DeviceError` only if the camera itself fails. Cancelling it is safe.
+        """
         ...

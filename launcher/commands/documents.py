@@ -113,7 +113,7 @@ async def _page(path: Path, sheet: Sheet, reader: PageReader) -> tuple[Page, Rec
     """The upright page of a picture and what it is, or what is wrong in words."""
     import cv2  # noqa: PLC0415
 
-    from drivers.documents.document_camera import page_of, picture_of  # noqa: PLC0415
+    from drivers.documents.capture import page_of, picture_of  # noqa: PLC0415
     from drivers.documents.reading import PageRead  # noqa: PLC0415
     from drivers.documents.rectify import upright  # noqa: PLC0415
     from drivers.documents.stamps import stamps  # noqa: PLC0415

@@ -76,7 +76,7 @@ def test_it_has_a_simulator_that_is_a_process(spec: DriverSpec) -> None:
 
 def test_it_stands_in_the_contract_suite_of_its_port(spec: DriverSpec, checkout: Path) -> None:
     suite = (checkout / "tests" / "contract" / f"test_{spec.port}.py").read_text(encoding="utf-8")
-    benches = re.findall(r"@pytest\.fixture\(params=\[([^\]]*)\]\)", suite)
+    benches = re.findall(r"@pytest\.fixture\(\s*params=\[([^\]]*)\]\s*\)", suite)
     assert any(f'"{spec.key}"' in bench and '"fake"' in bench for bench in benches)
 
 

@@ -16,7 +16,7 @@ from hallkit.runtime.clock import Clock
 class FakeCamera:
     """Implements `Camera`; the test shows pictures, each with its number, and pulls the plug."""
 
-    def __init__(self, clock: Clock, device_id: str = "camera") -> None:
+    def __init__(self, clock: Clock, device_id: str = "camera", *, port: str = "camera") -> None:
         self._clock = clock
         self._newest: Frame | None = None
         self._waiters: set[asyncio.Future[None]] = set()
@@ -25,7 +25,7 @@ class FakeCamera:
         self._given = 0
         self._report = DeviceReport(
             id=device_id,
-            port="camera",
+            port=port,
             driver="fake",
             status=DeviceStatus.STARTING,
             since_ms=clock.wall_ms(),

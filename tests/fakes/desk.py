@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from drivers.documents.libraries import Picture
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture as a camera's port hands it over."""
-
-    width: int
-    height: int
-    stride: int
-    data: memoryview = field(repr=False)
-    sequence: int
+from hallkit.ports.camera import Frame
 
 
 class DeskCamera:
     """Shows these pictures one after the other, the last one for ever.
 
-    `fill` bytes stand behind each line, as some cameras have them.
+    One a second. `fill` bytes stand behind each line, as some cameras have them.
     """
 
     def __init__(self, pictures: Iterable[Picture], *, fill: int = 0) -> None:
@@ -33,13 +22,18 @@ class DeskCamera:
         self._fill = fill
         self._sequence = 0
 
-    async def latest_frame(self, *, newer_than: int | None = None) -> Shot:
+    async def latest_frame(self, *, newer_than: int | None = None) -> Frame:
         if newer_than is None or self._sequence <= newer_than:
             self._last = next(self._pictures, self._last)
             self._sequence += 1
         assert self._last is not None
         height, width = self._last.shape[:2]
         lines = np.pad(self._last.reshape(height, 3 * width), ((0, 0), (0, self._fill)))
-        return Shot(
-            width, height, 3 * width + self._fill, memoryview(lines.tobytes()), self._sequence
+        return Frame(
+            width=width,
+            height=height,
+            stride=3 * width + self._fill,
+            data=memoryview(lines.tobytes()),
+            sequence=self._sequence,
+            mono_s=float(self._sequence),
         )

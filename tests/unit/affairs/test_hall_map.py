@@ -418,8 +418,7 @@ def test_a_peripheral_that_no_driver_serves_is_told(source: Path) -> None:
 
 
 def test_the_ports_are_those_of_the_registry_of_drivers() -> None:
-    # A document camera is a camera, and what is done with its pictures.
-    assert known_ports() == {*PORT_FOLDERS, "document_camera"}
+    assert known_ports() == set(PORT_FOLDERS)
 
 
 def test_windows_of_a_row_stand_from_left_to_right_as_the_citizen_sees_them() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from drivers.documents import quality
-from drivers.documents.document_camera import SheetCamera, page_of, picture_of
+from drivers.documents.capture import capture, page_of, picture_of
 from drivers.documents.page_finding import Quad, find_page
 from drivers.documents.rectify import proportion, straightened, upright
 from drivers.documents.stamps import stamps
@@ -126,15 +126,14 @@ def test_a_page_looks_like_the_sheet() -> None:
     assert turned < 0.4
 
 
-async def test_the_camera_takes_a_still_sheet_and_refuses_a_moving_one() -> None:
-    still = scene("licence").picture
-    captured = await SheetCamera(DeskCamera([still], fill=16)).capture(Sheet.A4)
+async def test_a_still_sheet_is_taken_and_a_moving_one_refused() -> None:
+    still, moved = scene("licence").picture, scene("licence", SEED, "moving").picture
+    captured = await capture(DeskCamera([still], fill=16), Sheet.A4, still_for_s=2)
     assert isinstance(captured, PageCaptured)
     assert "bgr" not in repr(captured), "a page is not written into logs"
-    moving = await SheetCamera(
-        DeskCamera([scene("licence", SEED, "moving").picture, still])
-    ).capture()
-    assert moving == NotCaptured(Trouble.MOVING)
+    shows = [still, moved, still]
+    moving = await capture(DeskCamera(shows), Sheet.ANY, still_for_s=2)
+    assert moving == NotCaptured(Trouble.MOVING), "it lies as before, and was touched meanwhile"
 
 
 def test_noise_alone_is_no_movement() -> None:

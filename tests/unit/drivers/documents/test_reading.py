@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from drivers.documents.document_camera import page_of, picture_of
+from drivers.documents.capture import page_of, picture_of
 from drivers.documents.reading import NotRead, PageRead, PageReader, WhyNot
 from drivers.documents.rectify import upright
 from drivers.documents.stamps import stamps

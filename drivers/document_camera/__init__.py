@@ -1,0 +1,1 @@
+"""Drivers of the port `document_camera`, one family per file."""
