@@ -1,10 +1,13 @@
-"""Pages as PDF/A: what ISO 19005-2 asks of such a file, as far as it is looked at here."""
+"""Pages as PDF/A: what ISO 19005-1 asks of such a file, and what an independent validator says."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
+import subprocess
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,27 @@ import pytest
 from drivers.documents.pdf import pdf_of
 from hallkit.ports.document_camera import Page, Sheet
 
+JAVA = Path("/usr/share/java")
+VALIDATOR = [
+    JAVA / f"{name}.jar"
+    for name in (
+        "preflight",
+        "pdfbox2",
+        "fontbox2",
+        "xmpbox",
+        "commons-logging",
+        "jaxb-api",
+        "javax.activation",
+    )
+]
+VALIDATOR_PACKAGES = (
+    "default-jre-headless",
+    "libpdfbox2-java",
+    "libcommons-logging-java",
+    "libactivation-java",
+    "libjaxb-api-java",
+)
+PREFLIGHT = "org.apache.pdfbox.preflight.Validator_A1b"
 MADE = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
 
 
@@ -41,14 +65,38 @@ def test_the_pictures_keep_their_points(document: bytes) -> None:
 
 
 def test_it_says_that_it_is_a_pdf_a_and_has_what_that_asks_for(document: bytes) -> None:
-    assert document.startswith(b"%PDF-1.7")
+    assert document.startswith(b"%PDF-1.4")
     assert b"/OutputIntents" in document
     assert b"/GTS_PDFA1" in document
     assert b"/Encrypt" not in document
     assert re.search(rb"/ID ?\[", document)
     text = document + b"".join(_streams(document))
-    assert re.search(rb"pdfaid:part(>|=\")2", text)
+    assert re.search(rb"pdfaid:part(>|=\")1", text)
     assert re.search(rb"pdfaid:conformance(>|=\")B", text)
+
+
+def test_a_validator_takes_it(document: bytes, tmp_path: Path) -> None:
+    """Apache Preflight; it must find the same file wrong that claims another part."""
+    if shutil.which("java") is None or not all(jar.exists() for jar in VALIDATOR):
+        pytest.skip(f"for the validator: apt-get install {' '.join(VALIDATOR_PACKAGES)}")
+    claims = b"<pdfaid:part>1<"
+    assert claims in document
+    assert told_by_validator(document, tmp_path) == "is a valid PDF/A-1b file"
+    another = document.replace(claims, b"<pdfaid:part>3<")
+    assert "part must be 1" in told_by_validator(another, tmp_path)
+
+
+def told_by_validator(document: bytes, folder: Path) -> str:
+    file = folder / "pages.pdf"
+    file.write_bytes(document)
+    done = subprocess.run(
+        ["java", "-cp", ":".join(map(str, VALIDATOR)), PREFLIGHT, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout.strip().removeprefix("The file pages.pdf ")
 
 
 def test_nothing_is_no_document() -> None:
