@@ -28,6 +28,7 @@ Dialect = Literal["generic", "epson", "basic"]
 reference says; `basic` knows neither GS ( H nor DLE DC4, and tells no names."""
 
 LINE_DOTS = 30
+_TAB_DOTS = 8 * 12
 NEAR_END_LINES = 200
 ROLL_LINES = 4000
 
@@ -279,9 +280,7 @@ class Machine:
         if head == 0x0A:
             self._print_line()
         elif head == 0x09:
-            column = sum(glyph.columns for glyph in self._line)
-            for _ in range(8 - column % 8):
-                self._put(" ", 1)
+            self._tab()
         elif head >= 0x20:
             return self._character(data)
         return 1
@@ -312,13 +311,27 @@ class Machine:
             self._print_line()
         self._line.append(glyph)
 
-    def _print_line(self) -> None:
+    def _tab(self) -> None:
+        """To the next stop of the paper: every eighth column, however wide the characters are."""
+        at = sum(glyph.dots for glyph in self._line)
+        if at < self.dots:
+            blank = Glyph(" ", 1, 1, 1, bold=False, smooth=False)
+            self._line += [blank] * ((_TAB_DOTS - at % _TAB_DOTS) // blank.dots)
+
+    def _print_line(self, feed: int | None = None) -> None:
         line, self._line = self._line, []
-        self._paper.line(line, self._mode.spacing, self._mode.align)
+        self._paper.line(line, self._mode.spacing if feed is None else feed, self._mode.align)
 
     def _flush(self) -> None:
         if self._line:
             self._print_line()
+
+    def _feed(self, dots: int) -> None:
+        """What waits is printed on the way: both together move the paper by these dots."""
+        if self._line:
+            self._print_line(dots)
+        else:
+            self._paper.feed(dots)
 
     def _moved(self, dots: int) -> None:
         self.paper_dots = max(0, self.paper_dots - dots)
@@ -353,19 +366,19 @@ class Machine:
                 return length
         value = _at(data, 2)
         match name:
-            case b"\x1ba":
+            case b"\x1ba" if not self._line:
                 mode.align = value % 48 % 3
+            case b"\x1ba":
+                pass  # heeded at the beginning of a line alone
             case b"\x1bE":
                 mode.bold = bool(value & 1)
             case b"\x1b!":
                 mode.bold = bool(value & 0x08)
                 mode.high, mode.wide = 1 + (value >> 4 & 1), 1 + (value >> 5 & 1)
             case b"\x1bd":
-                self._flush()
-                self._paper.feed(value * mode.spacing)
+                self._feed(value * mode.spacing)
             case b"\x1bJ":
-                self._flush()
-                self._paper.feed(value)
+                self._feed(value)
             case b"\x1b3":
                 mode.spacing = value
             case b"\x1c!":

@@ -63,7 +63,7 @@ class Paper:
 
     def line(self, glyphs: list[Glyph], spacing: int, align: int) -> None:
         """Burn one line of characters; the paper moves by the spacing or the tallest of them."""
-        tall = max((glyph.high for glyph in glyphs), default=1)
+        tall = max((glyph.high for glyph in glyphs), default=0)
         height = max(spacing, FONT_DOTS * tall)
         picture = Image.new("L", (self._dots, height), _WHITE)
         left = self._left(sum(glyph.dots for glyph in glyphs), align)
