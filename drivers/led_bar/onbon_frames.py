@@ -1,11 +1,11 @@
-"""Frames of Onbon (仰邦) BX-5K and BX-6K "font card" controllers.
+"""Frames of Onbon (仰邦) controllers, and what "font cards" BX-5K and BX-6K are told in them.
 
     A5 ×8 | dst u16le | src u16le | 00 00 00 | 00 | check mode | display mode | device type | 02
           | length u16le | data | CRC u16le | 5A
 
-Sources: the frames of `docs/drivers/onbon.md`; three published ones are reproduced to the byte in
-the tests. CRC-16 with polynomial A001 (reflected), initial value 0, over header and data before
-escaping. A5, A6, 5A and 5B within are escaped.
+Sources: those of `docs/drivers/onbon.md`; published frames are reproduced to the byte in the tests.
+CRC-16 with polynomial A001 (reflected), initial value 0, over header and data before escaping. A5,
+A6, 5A and 5B within are escaped. Picture cards have another header: `onbon_pictures.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 LEAD, END = 0xA5, 0x5A
 _ESCAPES = {0xA5: b"\xa6\x02", 0xA6: b"\xa6\x01", 0x5A: b"\x5b\x02", 0x5B: b"\x5b\x01"}
 _UNESCAPES = {value: bytes([key]) for key, value in _ESCAPES.items()}
-_HEADER_LENGTH = 14
+_LENGTH_AT = 12
+"""Where the length of the data stands, in either header."""
 _CRC_LENGTH = 2
 _POLYNOMIAL = 0xA001
 HOST = 0x8000
@@ -32,7 +33,9 @@ _BRIGHTNESS_HOURS = b"\x01" * 48
 """One value for each half hour of a day, unused when the level is set directly."""
 _DYNAMIC = bytes.fromhex("A3 06 01 00 00 00 01")
 """Answer asked for, nothing initialised or deleted, one area."""
+_NACK = bytes.fromhex("A0 01")
 _PIXELS = 0x8000
+"""Set: X or width are in pixels and not in eights of them. Y and height always are."""
 _LOOP, _LOOP_THEN_BLANK = 0, 2
 _ONE_LINE, _NO_WRAP = 1, 1
 _MIDDLE, _CENTRED = 0x08, 0x02
@@ -67,15 +70,24 @@ def crc16(data: bytes) -> int:
 def frame(data: bytes, *, address: int = 1, device_type: int = ANY_DEVICE) -> bytes:
     """What goes onto the wire for this data."""
     header = address.to_bytes(2, "little") + HOST.to_bytes(2, "little") + bytes(6)
-    inner = header + bytes([device_type, 2]) + len(data).to_bytes(2, "little") + data
+    return framed(header + bytes([device_type, 2]) + len(data).to_bytes(2, "little") + data)
+
+
+def framed(inner: bytes) -> bytes:
+    """Header and data with their check sum, escaped, between lead and end."""
     checked = inner + crc16(inner).to_bytes(2, "little")
     escaped = b"".join(_ESCAPES.get(byte, bytes([byte])) for byte in checked)
     return bytes([LEAD]) * 8 + escaped + bytes([END])
 
 
 def brightness(level: int) -> bytes:
-    """Data that sets the brightness, 1 to 16."""
-    return _BRIGHTNESS + bytes([level]) + _BRIGHTNESS_HOURS
+    """Data that sets the brightness, 1 to 16. The card counts from 0."""
+    return _BRIGHTNESS + bytes([level - 1]) + _BRIGHTNESS_HOURS
+
+
+def refusal(data: bytes) -> int | None:
+    """The number of the error, if the answer is a NACK; None: the card has taken it."""
+    return data[2] if data[:2] == _NACK and len(data) > 2 else None
 
 
 def dynamic_area(
@@ -85,13 +97,13 @@ def dynamic_area(
 
     `size` in pixels.
     """
-    width, height = (side | _PIXELS for side in size)
-    origin = _PIXELS.to_bytes(2, "little")
+    width, height = size
+    place = (_PIXELS, 0, width | _PIXELS, height)
     mode = _LOOP if for_s is None else _LOOP_THEN_BLANK
     area = b"".join(
         (
             b"\x00",
-            origin + origin + width.to_bytes(2, "little") + height.to_bytes(2, "little"),
+            b"".join(number.to_bytes(2, "little") for number in place),
             b"\x00\x00",  # area 0, no gap between lines
             bytes([mode]) + (for_s or 0).to_bytes(2, "little"),
             b"\x00\x00",  # no voice, no extension
@@ -104,9 +116,13 @@ def dynamic_area(
 
 
 class Deframer:
-    """Bytes from the wire to frames, whatever comes before, between and behind them."""
+    """Bytes from the wire to frames, whatever comes before, between and behind them.
 
-    def __init__(self) -> None:
+    `length_bytes` is how many the length in the header has.
+    """
+
+    def __init__(self, length_bytes: int = 2) -> None:
+        self._header_length = _LENGTH_AT + length_bytes
         self._held = bytearray()
 
     @property
@@ -126,7 +142,7 @@ class Deframer:
             lead = piece.find(LEAD)
             bare = piece[lead:].lstrip(bytes([LEAD])) if lead >= 0 else b""
             if bare:
-                yield _opened(bare)
+                yield _opened(bare, self._header_length)
             elif piece:
                 yield Garbled(len(piece))
         if len(self._held) > LONGEST:
@@ -134,7 +150,7 @@ class Deframer:
             yield Garbled(LONGEST)
 
 
-def _opened(escaped: bytes) -> Answer | Garbled:
+def _opened(escaped: bytes, header_length: int) -> Answer | Garbled:
     plain = bytearray()
     place = 0
     while place < len(escaped):
@@ -148,7 +164,7 @@ def _opened(escaped: bytes) -> Answer | Garbled:
             plain.append(escaped[place])
             place += 1
     checked, crc = bytes(plain[:-_CRC_LENGTH]), int.from_bytes(plain[-_CRC_LENGTH:], "little")
-    length = int.from_bytes(checked[_HEADER_LENGTH - 2 : _HEADER_LENGTH], "little")
-    if len(checked) != _HEADER_LENGTH + length or crc16(checked) != crc:
+    length = int.from_bytes(checked[_LENGTH_AT:header_length], "little")
+    if len(checked) != header_length + length or crc16(checked) != crc:
         return Garbled(len(escaped))
-    return Answer(checked[_HEADER_LENGTH:])
+    return Answer(checked[header_length:])

@@ -1,10 +1,14 @@
-"""An Onbon font card with its LED bar as a process, for tests, rehearsals and the demo.
+"""An Onbon card with its LED bar as a process, for tests, rehearsals and the demo.
 
     python -m drivers.sim.onbon --port 0 --control SOCKET [--picture PNG] [--width 128 --height 16]
+        [--cards font|6e|6q] [--colours 1|2]
 
 Prints `ready PORT` when it listens. It reads the bytes by itself, shares no code with the driver,
 and shows what a card would: one dynamic area, its own page after switching on, mojibake where the
-text is not in its character set. With `--picture` the bar is drawn, dot by dot, after every change.
+text is not in its character set; what it cannot do it refuses with the number of an error. A
+picture card (6e, 6q) knows no text: `lamps` in its state are the rows of the bar, a page behind the
+other, `r` `g` `y` where one is lit. With `--picture` the bar is drawn, dot by dot, after every
+change.
 Orders on the control socket (drivers/sim/control.py):
 
     state
@@ -36,10 +40,15 @@ _FOREVER = -1
 _OWN_PAGE = "欢迎光临"
 """What a card shows by itself after it was switched on."""
 _COLOURS = {1: "red", 2: "green", 3: "yellow"}
-_RGB = {"red": (255, 48, 32), "green": (64, 230, 64), "yellow": (255, 200, 0)}
+_RGB = {"r": (255, 48, 32), "g": (64, 230, 64), "y": (255, 200, 0)}
 _FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc")
 _DOT = 6
 """Pixels of the picture for one of the bar."""
+
+
+_TAKEN = 0
+_NO_GROUP, _NO_COMMAND, _NO_ROOM = 1, 2, 4
+"""What a card says of a request: taken, or the number of the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +63,15 @@ class Area:
     width: int
     height: int
     blank_after_s: int | None
+    lamps: tuple[str, ...] = ()
+    """Of a picture card: its rows, `.` where it is dark."""
 
 
 class Card:
-    """What the card knows, and what its answers are."""
+    """What a font card knows, and what its answers are."""
+
+    header = 14
+    """Bytes before the data."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -84,32 +98,48 @@ class Card:
     def take(self, raw: bytes) -> bytes | None:
         """The answer to what came between lead and end, or None where a card says nothing."""
         plain = _plain(raw)
-        if plain is None or len(plain) < 16 or _check(plain[:-2]) != plain[-2:]:
+        if plain is None or len(plain) < self.header + 2:
             self.refused += 1
             return None
-        length = plain[12] | plain[13] << 8
-        data = plain[14:-2]
+        if _check(plain[:-2]) != plain[-2:]:
+            self.refused += 1
+            return None
+        length = int.from_bytes(plain[12 : self.header], "little")
+        data = plain[self.header : -2]
         if len(data) != length or not data:
             self.refused += 1
             return None
         self.frames += 1
-        if not self._do(data):
-            self.refused += 1
-        return data[:2] if len(data) > 2 and data[2] == 1 else None
+        error = self._do(data)
+        self.refused += error != _TAKEN
+        return self._reply(error) if self._asks(data) else None
 
-    def _do(self, data: bytes) -> bool:
-        match data[0], data[1]:
+    def frame(self, data: bytes) -> bytes:
+        """What goes back onto the wire."""
+        return _framed(bytes((0, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 2, len(data), 0)) + data)
+
+    def _asks(self, data: bytes) -> bool:
+        """Whether an answer is asked for."""
+        return len(data) > 2 and data[2] == 1
+
+    def _reply(self, error: int) -> bytes:
+        return bytes((0xA0, error != _TAKEN, error, 0, 0))
+
+    def _do(self, data: bytes) -> int:
+        match data[0], data[1] if len(data) > 1 else None:
             case 0xA2, 0x00:
-                return True
+                return _TAKEN
             case 0xA3, 0x10:
                 self.area, self._own_page = None, False
-                return True
-            case 0xA3, 0x02 if len(data) == 55 and 1 <= data[6] <= 16:
-                self.brightness = data[6]
-                return True
+                return _TAKEN
+            case 0xA3, 0x02 if len(data) in (7, 55) and data[5] == 1 and data[6] <= 15:
+                self.brightness = data[6] + 1
+                return _TAKEN
             case 0xA3, 0x06:
-                return self._take_area(data)
-        return False
+                return _TAKEN if self._take_area(data) else _NO_ROOM
+            case 0xA2 | 0xA3, _:
+                return _NO_COMMAND
+        return _NO_GROUP
 
     def _take_area(self, data: bytes) -> bool:
         if len(data) < 36 or data[6] != 1:
@@ -119,7 +149,8 @@ class Card:
         text = area[27:]
         if int.from_bytes(data[7:9], "little") != len(area) or said != len(text):
             return False
-        left, top, width, height = (_pixels(area[at : at + 2]) for at in (1, 3, 5, 7))
+        left, width = (_pixels(area[at : at + 2]) for at in (1, 5))
+        top, height = (int.from_bytes(area[at : at + 2], "little") for at in (3, 7))
         if left + width > self.width or top + height > self.height:
             return False
         colour = "red"
@@ -140,6 +171,19 @@ class Card:
 
     def draw(self, path: Path) -> None:
         """The bar as it looks, one disc for each lamp."""
+        lit = self._lit()
+        picture = Image.new("RGB", (self.width * _DOT, self.height * _DOT), (16, 16, 16))
+        dots = ImageDraw.Draw(picture)
+        for y in range(self.height):
+            for x in range(self.width):
+                box = (x * _DOT + 1, y * _DOT + 1, x * _DOT + _DOT - 2, y * _DOT + _DOT - 2)
+                dots.ellipse(box, fill=_RGB.get(lit[y][x], (40, 40, 40)))
+        part = path.with_suffix(".part.png")
+        picture.save(part)
+        part.replace(path)
+
+    def _lit(self) -> list[str]:
+        """Rows of the bar, a sign for each lamp."""
         lamps = Image.new("L", (self.width, self.height))
         text, area = self.shown, self.area
         font = ImageFont.truetype(str(_FONT), self.height - 2)
@@ -148,17 +192,182 @@ class Card:
         room = self.width - pen.textlength(text, font=font)
         start = 0 if area is not None and area.runs else room / 2
         pen.text((start, self.height / 2), text, fill=255, font=font, anchor="lm")
-        colour = _RGB[area.colour if area is not None else "red"]
-        picture = Image.new("RGB", (self.width * _DOT, self.height * _DOT), (16, 16, 16))
-        dots = ImageDraw.Draw(picture)
-        for y in range(self.height):
-            for x in range(self.width):
-                lit = lamps.getpixel((x, y))
-                box = (x * _DOT + 1, y * _DOT + 1, x * _DOT + _DOT - 2, y * _DOT + _DOT - 2)
-                dots.ellipse(box, fill=colour if lit else (40, 40, 40))
-        part = path.with_suffix(".part.png")
-        picture.save(part)
-        part.replace(path)
+        sign = area.colour[0] if area is not None else "r"
+        row, raw = self.width, lamps.tobytes()
+        signs = "".join(sign if lamp else "." for lamp in raw)
+        return [signs[at : at + row] for at in range(0, len(signs), row)]
+
+
+class PictureCard(Card):
+    """What a 6E or 6Q card knows: areas of dots, behind a header of its own."""
+
+    header = 16
+
+    def __init__(self, width: int, height: int, colours: int) -> None:
+        super().__init__(width, height)
+        self._colours = colours
+
+    @property
+    def shown(self) -> str:
+        return "" if self.area is not None else super().shown
+
+    @property
+    def lamps(self) -> tuple[str, ...]:
+        """Rows of the area as long as it is shown; none if nothing of it is lit."""
+        area = self.area
+        if area is None or (area.blank_after_s is not None and self._age_s >= area.blank_after_s):
+            return ()
+        return area.lamps if any(row.strip(".") for row in area.lamps) else ()
+
+    def frame(self, data: bytes) -> bytes:
+        header = bytes((0, 0x80, 1, 0, 0xF0, 0, 0xFE, 0xFF, 0, 0, 0, 0, len(data), 0, 0, 0))
+        return _framed(header + data)
+
+    def _asks(self, data: bytes) -> bool:
+        return data[0] == 1
+
+    def _reply(self, error: int) -> bytes:
+        nack = error != _TAKEN
+        return bytes((0, 0xA0, nack, nack, 0, error, 0, 0, 0))
+
+    def _do(self, data: bytes) -> int:
+        match data[1:3]:
+            case b"\xa2\x00":
+                return _TAKEN
+            case b"\xa2\x07" if data[3:6] == b"\x31\x00\x00" and len(data) == 54:
+                self.brightness = data[6] + 1
+                return _TAKEN
+            case b"\xa7\x00":
+                return self._take_pages(data)
+            case b"\xa7\x01":
+                self.area, self._own_page = None, True
+                return _TAKEN
+        return _NO_COMMAND if data[1:2] in (b"\xa2", b"\xa7") else _NO_GROUP
+
+    def _take_pages(self, data: bytes) -> int:
+        try:
+            self.area = self._read_area(_Reading(data[3:]))
+        except ValueError:
+            return _NO_ROOM
+        self._age_s = 0.0
+        return _TAKEN
+
+    def _read_area(self, reading: _Reading) -> Area:
+        """One area: its fields in their order, its pages, the dots of all of them behind."""
+        reading.expect(2, 0)
+        reading.expect(2, 1)  # areas
+        length = reading.number(4)
+        began = reading.at
+        reading.expect(1, 0)
+        mode, end_s = reading.number(1), reading.number(2)
+        reading.skip(1)
+        reading.skip(2 * reading.number(2))
+        reading.skip(1)
+        reading.expect(4, 0)
+        reading.expect(1, 0x10)
+        x, y, width, height = (reading.number(2) for _ in range(4))
+        if x + width > self.width or y + height > self.height:
+            raise ValueError("larger than the bar")
+        reading.expect(1, 0)  # frame
+        reading.skip(3)
+        reading.expect(1, 0)  # voice
+        reading.expect(5, 0)
+        pages = [self._page(reading) for _ in range(reading.number(2))]
+        if reading.at - began != length or not pages:
+            raise ValueError("an area of another length")
+        dots = reading.rest()
+        if sum(size for *_, size in pages) != len(dots):
+            raise ValueError("not as many dots as the pages say")
+        rows = [""] * height
+        for _, counts, offset, size in pages:
+            read = self._rows(dots[offset : offset + size], width, height)
+            rows = [row + more[:counts] for row, more in zip(rows, read, strict=True)]
+        colours = {"r": "red", "g": "green", "y": "yellow"}
+        lit = {sign for row in rows for sign in row} - {"."}
+        return Area(
+            text="",
+            colour=colours.get("".join(sorted(lit)), ""),
+            runs=pages[0][0] == 4,
+            x=x,
+            y=y,
+            width=width,
+            height=height,
+            blank_after_s=end_s if mode == 2 else None,
+            lamps=tuple(rows),
+        )
+
+    def _page(self, reading: _Reading) -> tuple[int, int, int, int]:
+        """How a page comes, how many of its columns count, where its dots are."""
+        length = reading.number(4)
+        began = reading.at
+        reading.skip(1)
+        comes = reading.number(1)
+        reading.skip(5)
+        counts = reading.number(2)
+        reading.skip(9)
+        offset, size = reading.number(4), reading.number(4)
+        if reading.at - began != length:
+            raise ValueError("a page of another length")
+        return comes, counts, offset, size
+
+    def _rows(self, dots: bytes, width: int, height: int) -> list[str]:
+        if self._colours == 3:
+            if len(dots) != width * height * 3:
+                raise ValueError("not as many dots as the area has")
+            signs = {b"\xff\0\0": "r", b"\0\xff\0": "g", b"\xff\xff\0": "y"}
+            lamps = [signs.get(dots[at : at + 3], ".") for at in range(0, len(dots), 3)]
+            return ["".join(lamps[y * width : (y + 1) * width]) for y in range(height)]
+        words = (width + 31) // 32
+        if len(dots) != words * 4 * height * self._colours:
+            raise ValueError("not as many dots as the area has")
+        planes = [
+            [self._bits(dots, plane * height + y, words)[:width] for y in range(height)]
+            for plane in range(self._colours)
+        ]
+        signs_of = {(True,): "r", (True, False): "r", (False, True): "g", (True, True): "y"}
+        return [
+            "".join(signs_of.get(lit, ".") for lit in zip(*rows, strict=True))
+            for rows in zip(*planes, strict=True)
+        ]
+
+    def _bits(self, dots: bytes, row: int, words: int) -> list[bool]:
+        """Lamps of a row; a word's highest bit is leftmost, and 0 is lit."""
+        lit: list[bool] = []
+        for word in range(words):
+            at = (row * words + word) * 4
+            value = int.from_bytes(dots[at : at + 4], "little")
+            lit += [not value >> bit & 1 for bit in range(31, -1, -1)]
+        return lit
+
+    def _lit(self) -> list[str]:
+        if self.shown:
+            return super()._lit()
+        return [row.ljust(self.width, ".") for row in self.lamps or ("",) * self.height]
+
+
+class _Reading:
+    """Fields one behind the other; `ValueError` where they end too early."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.at = 0
+
+    def number(self, length: int) -> int:
+        field = self._data[self.at : self.at + length]
+        self.skip(length)
+        return int.from_bytes(field, "little")
+
+    def skip(self, length: int) -> None:
+        self.at += length
+        if self.at > len(self._data):
+            raise ValueError("the data end in the middle of a field")
+
+    def expect(self, length: int, value: int) -> None:
+        if self.number(length) != value:
+            raise ValueError("a field says something else")
+
+    def rest(self) -> bytes:
+        return self._data[self.at :]
 
 
 def _pixels(raw: bytes) -> int:
@@ -194,8 +403,7 @@ def _check(data: bytes) -> bytes:
     return bytes((value & 255, value >> 8))
 
 
-def _framed(data: bytes) -> bytes:
-    inner = bytes((0, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 2, len(data), 0)) + data
+def _framed(inner: bytes) -> bytes:
     inner += _check(inner)
     for byte, kind in ((0xA6, 1), (0xA5, 2), (0x5B, 1), (0x5A, 2)):
         inner = inner.replace(bytes([byte]), bytes([byte if kind == 1 else byte + 1, kind]))
@@ -265,6 +473,7 @@ class BarSimulator:
             "port": self.port,
             "power": self._server is not None,
             "shown": card.shown,
+            "lamps": list(card.lamps) if isinstance(card, PictureCard) else [],
             "colour": area.colour if area else "",
             "runs": area.runs if area else False,
             "area": [area.x, area.y, area.width, area.height] if area else [],
@@ -316,7 +525,7 @@ class BarSimulator:
         self._draw()
         if said is None or self._use("silent"):
             return
-        answer = _framed(b"\xa0" + said)
+        answer = self._card.frame(said)
         if self._use("garble"):
             answer = answer[:12] + bytes([answer[12] ^ 0x11]) + answer[13:]
         if self._use("delay"):
@@ -348,7 +557,10 @@ class BarSimulator:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
-    card = Card(arguments.width, arguments.height)
+    width, height = arguments.width, arguments.height
+    colours = 3 if arguments.cards == "6q" else arguments.colours
+    picture = arguments.cards != "font"
+    card = PictureCard(width, height, colours) if picture else Card(width, height)
     bar = BarSimulator(card, host=arguments.host, port=arguments.port, picture=arguments.picture)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -368,6 +580,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--height", type=int, default=16)
+    parser.add_argument("--cards", choices=("font", "6e", "6q"), default="font")
+    parser.add_argument("--colours", type=int, choices=(1, 2), default=1)
     asyncio.run(run(parser.parse_args()))
 
 

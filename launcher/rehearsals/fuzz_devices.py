@@ -185,7 +185,8 @@ def _asked_identifier(data: bytes) -> bytes:
 
 
 _BAR_ANSWERS = (
-    onbon_frames.frame(b"\xa0\x00\x01\x00\x00"),
+    onbon_frames.frame(b"\xa0\x00\x00\x00\x00"),
+    onbon_frames.frame(b"\xa0\x01\x05\x00\x00"),
     onbon_frames.frame(bytes([0xA5, 0xA6, 0x5A, 0x5B])),
 )
 

@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from drivers.led_bar.onbon import OnbonBar, OnbonConfig
+from drivers.led_bar.onbon_frames import frame
 from drivers.sim.control import order
 from drivers.sim.process import simulator
 from drivers.transport.tcp import TcpPort
-from hallkit.errors import DeviceError, DeviceTimeout, Reason
+from hallkit.errors import (
+    DeviceBusy,
+    DeviceError,
+    DeviceTimeout,
+    DeviceUnavailable,
+    ProtocolError,
+    Reason,
+)
 from hallkit.model.signage import BarText
 from hallkit.runtime.clock import SystemClock
 
@@ -47,9 +56,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, **settings: Any) -> AsyncIterator[Rig]:
+async def rig(folder: Path, *, twin: tuple[str, ...] = (), **settings: Any) -> AsyncIterator[Rig]:
     control, picture = folder / "control", folder / "bar.png"
-    async with simulator("drivers.sim.onbon", "--control", control, "--picture", picture):
+    async with simulator("drivers.sim.onbon", "--control", control, "--picture", picture, *twin):
         port = (await order(control, "state"))["state"]["port"]
         made = Rig(folder, port, **settings)
         async with made.bar:
@@ -77,6 +86,73 @@ async def test_the_lamps_that_are_lit_are_those_of_the_text(tmp_path: Path) -> N
         assert (64, 230, 64) in lit()
         await one.bar.clear()
         assert (64, 230, 64) not in lit()
+
+
+@pytest.mark.parametrize("cards", ["6e", "6q"])
+async def test_a_rare_name_is_drawn_for_a_picture_card(tmp_path: Path, cards: str) -> None:
+    """䶮 and 𠮷 are in no card's font."""
+    options = ("--cards", cards, "--colours", "2", "--width", "192")
+    settings = {"cards": cards, "colours": 2, "width_px": 192, "brightness": 7}
+    async with rig(tmp_path, twin=options, **settings) as one:
+        await one.bar.show(BarText(text="请𠮷女士到3号窗口", colour="green"))
+        state = await one.state()
+        assert (state["colour"], state["runs"], state["refused"]) == ("green", False, 0)
+        assert (state["area"], state["brightness"]) == ([0, 0, 192, 16], 7)
+        with Image.open(one.picture) as picture:
+            colours = {colour for _, colour in picture.getcolors(1 << 16) or []}
+        assert (64, 230, 64) in colours
+        await one.bar.show(BarText(text="请䶮先生、𠮷女士到3号窗口"))
+        assert (await one.state())["runs"] is True
+        await one.bar.clear()
+        state = await one.state()
+        assert (state["lamps"], state["shown"]) == ([], "")
+
+
+@pytest.mark.parametrize("cards", ["font", "6e"])
+async def test_what_the_card_refuses_is_told(tmp_path: Path, cards: str) -> None:
+    """A bar narrower than its configuration says."""
+    async with rig(tmp_path, twin=("--cards", cards, "--width", "64"), cards=cards) as one:
+        with pytest.raises(DeviceUnavailable) as caught:
+            await one.bar.show(CALL)
+        assert (caught.value.reason, caught.value.detail) == (
+            Reason.UNSUPPORTED,
+            "the card's error 4",
+        )
+        report = await one.bar.probe()
+        assert (report.works, report.reason) == (False, Reason.UNSUPPORTED)
+        assert one.bar.diagnostics()["refused"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [(3, DeviceBusy, Reason.OCCUPIED), (5, ProtocolError, Reason.GARBLED)],
+)
+async def test_a_card_that_is_busy_or_misheard_is_asked_again(
+    tmp_path: Path, error: int, kind: type[DeviceError], reason: Reason
+) -> None:
+    answers = [frame(bytes((0xA0, 1, error, 0, 0))), frame(bytes(5))]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(answers.pop(0) if len(answers) > 1 else answers[0])
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    bar = Rig(tmp_path, server.sockets[0].getsockname()[1]).bar
+    async with server, bar:
+        with pytest.raises(kind) as caught:
+            await bar.show(CALL)
+        assert caught.value.reason is reason
+        assert (await bar.probe()).works
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"device_type": 0x100}, {"cards": "6e", "font_px": 24}, {"cards": "5e"}, {"colours": 3}],
+)
+def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Rig(tmp_path, 5005, **wrong)
 
 
 async def test_brightness_is_set_when_the_card_is_found(tmp_path: Path) -> None:
