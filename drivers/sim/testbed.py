@@ -24,6 +24,8 @@ from typing import Any
 DEBIANS_PYTHON = "/usr/bin/python3"
 VARIABLE = "UMOCKDEV_DIR"
 PRELOAD = "libumockdev-preload.so.0"
+NOBODY_MAY_WRITE = "/proc/sys/kernel/ostype"
+"""Stands in the place of a node without rights: opened to write, it refuses root too."""
 STOP_LIMIT_S = 2.0
 PAGE_BYTES = 4096
 

@@ -15,18 +15,23 @@ A device's own socket takes what is about its plug and hands every other order t
 
     unplug · power.cut   plug · power.on   disconnect (out and in again)   state
     fault.set {fault: stall {way: in | out, times: 1 (0: until cleared)} | deaf {after_bytes: 0} |
-               claimed | denied | short {bytes: 8} | port_status {value: 56}, or one of the twin}
+               claimed | denied | short {bytes: 8} | babble | bad_cable | port_status {value: 56},
+               or one of the twin}
     fault.clear (of both)
 
 Faults: `stall` a pipe is halted in the place of a transfer · `deaf` takes no data · `claimed`
 another program holds it · `denied` no rights to its node · `short` answers in small packets ·
-`port_status` what a printer says on its control endpoint.
+`babble` it sends more than a packet holds · `bad_cable` its packets come with wrong check sums ·
+`port_status` what a printer says on its control endpoint. A HID device has `deaf` (what it hears is
+lost), `claimed` (another holds the lock on its node) and `denied`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import tty
@@ -37,7 +42,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.sim.control import control_socket, order
-from drivers.sim.testbed import Testbed, under_debians_python
+from drivers.sim.testbed import NOBODY_MAY_WRITE, Testbed, under_debians_python
 from drivers.sim.usb_device import Faults, Layout, UsbDevice
 
 _VENDOR_CLASS = (0xFF, 0, 0)
@@ -64,8 +69,6 @@ _START = bytes.fromhex("AAAAAA9669")
 _HEAD_BYTES = 7
 _BURST_S = 0.02
 """After so much silence an answer that is no frame goes out as it is."""
-_NOBODY_MAY_WRITE = "/proc/sys/kernel/ostype"
-"""Opened to write, it refuses root too."""
 _CHUNK_BYTES = 4096
 MAX_NUMBER = 250
 """Of a device on its bus. A real one counts to 127."""
@@ -289,6 +292,8 @@ class HidFace:
         # While a pty is open nowhere it reads as broken, again and again; hidraw has no such state.
         self._own = os.open(bed.root / node.removeprefix("/"), os.O_RDWR | os.O_NOCTTY)
         asyncio.get_running_loop().add_reader(self._end, self._ready, self._end)
+        if self._faults.claimed:
+            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if self._faults.denied:
             _guard(bed, node)
 
@@ -301,7 +306,8 @@ class HidFace:
             self._place.bed.remove(self._described)
 
     def faults_changed(self) -> None:
-        pass
+        if self._end is not None and not self._faults.claimed:
+            fcntl.flock(self._own, fcntl.LOCK_UN)
 
     def send(self, data: bytes) -> None:
         self._bursts.feed(data)
@@ -318,13 +324,14 @@ class HidFace:
     def _ready(self, end: int) -> None:
         with suppress(BlockingIOError):
             while report := os.read(end, 1 + HID_REPORT_BYTES):
-                self._place.hear(report[1:])
+                if self._faults.room is None:
+                    self._place.hear(report[1:])
 
 
 def _guard(bed: Testbed, node: str) -> None:
     path = bed.root / node.removeprefix("/")
     path.unlink(missing_ok=True)
-    path.symlink_to(_NOBODY_MAY_WRITE)
+    path.symlink_to(NOBODY_MAY_WRITE)
 
 
 class Attached:
@@ -445,6 +452,14 @@ def _short(faults: Faults, given: dict[str, Any]) -> None:
     faults.packet_bytes = int(given.get("bytes", 8))
 
 
+def _babble(faults: Faults, _given: dict[str, Any]) -> None:
+    faults.in_error = errno.EOVERFLOW
+
+
+def _bad_cable(faults: Faults, _given: dict[str, Any]) -> None:
+    faults.in_error = errno.EPROTO
+
+
 def _port_status(faults: Faults, given: dict[str, Any]) -> None:
     faults.port_status = int(given["value"])
 
@@ -455,6 +470,8 @@ USB_FAULTS: dict[Any, Callable[[Faults, dict[str, Any]], None]] = {
     "claimed": _claimed,
     "denied": _denied,
     "short": _short,
+    "babble": _babble,
+    "bad_cable": _bad_cable,
     "port_status": _port_status,
 }
 

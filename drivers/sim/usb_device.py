@@ -119,6 +119,8 @@ class Faults:
     """Takes effect with the next plug, which is to come at once."""
     packet_bytes: int = PACKET_BYTES
     """Longest packet it sends."""
+    in_error: int = 0
+    """How each packet that it sends ends instead, as an errno; 0: well."""
     port_status: int = NOTHING_WRONG
     """Of a printer."""
 
@@ -129,6 +131,7 @@ class Faults:
         self.room = None
         self.claimed = self.denied = False
         self.packet_bytes = PACKET_BYTES
+        self.in_error = 0
         self.port_status = NOTHING_WRONG
 
 
@@ -321,7 +324,11 @@ class UsbDevice:
             packets = self._packets.get(urb.endpoint)
             if not packets:
                 return False
-            self._finish(urb, 0, _fetch(packets, urb.size))
+            if self._faults.in_error:
+                packets.popleft()
+                self._finish(urb, -self._faults.in_error)
+            else:
+                self._finish(urb, 0, _fetch(packets, urb.size))
             return True
         if urb.buffer is None or not self._has_room(urb.size):
             return False

@@ -47,6 +47,9 @@ _REASON_OF_ERRNO = {
     errno.EACCES: Reason.REFUSED,
     errno.EPERM: Reason.REFUSED,
     errno.EBUSY: Reason.OCCUPIED,
+    # It is plugged in, and its program has gone wrong: no cable mends that.
+    errno.EPIPE: Reason.UNRECOVERABLE,
+    errno.EOVERFLOW: Reason.GARBLED,
 }
 _BACKEND_LOCK = threading.Lock()
 _RULE = "no rights: see systemd/60-hall-devices.rules"
@@ -304,7 +307,7 @@ class UsbTransport:
 
     async def _lost(self, cause: OSError) -> DeviceUnavailable:
         await self.close()
-        return DeviceUnavailable(self._device_id, Reason.PORT_GONE, _words(cause))
+        return DeviceUnavailable(self._device_id, _reason_of(cause), _words(cause))
 
 
 class Link:
@@ -595,8 +598,13 @@ def _bulk(interface: Any, way: int) -> list[Any]:
 
 
 def _unusable(exc: usb.core.USBError) -> Unusable:
-    reason = _REASON_OF_ERRNO.get(exc.errno or 0, Reason.PORT_GONE)
+    reason = _reason_of(exc)
     return Unusable(reason, _RULE if reason is Reason.REFUSED else _words(exc))
+
+
+def _reason_of(exc: OSError) -> Reason:
+    """What is not told apart is a device that is gone: that is how a pull begins (EIO)."""
+    return _REASON_OF_ERRNO.get(exc.errno or 0, Reason.PORT_GONE)
 
 
 def _words(exc: OSError) -> str:

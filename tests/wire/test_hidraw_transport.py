@@ -114,6 +114,18 @@ async def test_a_node_is_held_by_one(line: Line, transport: HidrawTransport, use
     await second.open(timeout_s=PATIENCE_S)
 
 
+async def test_a_node_that_another_program_holds(line: Line, use: Use) -> None:
+    await line.tell("fault.set", fault="claimed")
+    transport = use(READER)
+    with pytest.raises(DeviceUnavailable) as caught:
+        await transport.open(timeout_s=PATIENCE_S)
+    assert caught.value.reason is Reason.OCCUPIED
+    await line.tell("fault.clear")
+    await transport.open(timeout_s=PATIENCE_S)
+    await line.say(FRAME)
+    assert (await transport.read(timeout_s=PATIENCE_S)).startswith(FRAME)
+
+
 async def test_a_node_without_rights_is_refused(line: Line, use: Use) -> None:
     await line.tell("fault.set", fault="denied")
     with pytest.raises(DeviceUnavailable) as caught:

@@ -198,7 +198,7 @@ async def test_a_pipe_that_stalls_is_cleared(line: Line, transport: UsbTransport
         ("out", lambda transport: transport.write(b"ask", timeout_s=PATIENCE_S)),
     ],
 )
-async def test_a_pipe_that_always_stalls_is_a_lost_device(
+async def test_a_pipe_that_always_stalls_is_a_device_to_be_repaired(
     line: Line,
     transport: UsbTransport,
     way: str,
@@ -208,8 +208,33 @@ async def test_a_pipe_that_always_stalls_is_a_lost_device(
     await line.say(b"answer")
     with pytest.raises(DeviceUnavailable) as caught:
         await call(transport)
-    assert caught.value.reason is Reason.PORT_GONE
+    assert caught.value.reason is Reason.UNRECOVERABLE
     assert not transport.is_open
+
+
+@one_kind
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    # Over a bad cable it looks as at the beginning of a pull, before the kernel has heard of it.
+    [("babble", Reason.GARBLED), ("bad_cable", Reason.PORT_GONE)],
+)
+async def test_transfers_that_fail_are_named_and_heal(
+    line: Line, transport: UsbTransport, fault: str, reason: Reason
+) -> None:
+    await line.tell("fault.set", fault=fault)
+    await line.say(FRAME)
+    with pytest.raises(DeviceUnavailable) as caught:
+        await transport.read(timeout_s=PATIENCE_S)
+    assert caught.value.reason is reason
+    assert not transport.is_open
+    await line.say(FRAME)
+    with pytest.raises(DeviceUnavailable) as caught:
+        await transport.open(timeout_s=PATIENCE_S)
+    assert caught.value.reason is reason
+    await line.tell("fault.clear")
+    await transport.open(timeout_s=PATIENCE_S)
+    await line.say(FRAME)
+    assert await received(transport, len(FRAME)) == FRAME
 
 
 async def test_small_packets_make_the_same_answer(line: Line, transport: UsbTransport) -> None:
