@@ -322,7 +322,9 @@ class EscPosPrinter(Driver):
         answers: list[int] = []
         try:
             for question in range(1, 5):
-                await self._write(DLE + EOT + bytes([question]))
+                # One that takes no data, not even this, must not hold a probe for a job's time.
+                left = max(0.0, deadline - self._clock.mono_s())
+                await self._wire.write(DLE + EOT + bytes([question]), timeout_s=left)
                 answers.append(await self._next_status(deadline))
         except DeviceTimeout:
             condition = await self._port_condition()

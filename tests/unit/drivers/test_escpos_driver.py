@@ -42,12 +42,14 @@ class Wire:
         self.written: list[bytes] = []
         self.is_open = False
         self.refuses_jobs = False
+        self.allowed_s: list[float] = []
 
     async def open(self, *, timeout_s: float) -> None:
         self.is_open = True
 
     async def write(self, data: bytes, *, timeout_s: float) -> None:
         self.written.append(data)
+        self.allowed_s.append(timeout_s)
         if self.refuses_jobs and b"A012" in data:
             raise DeviceTimeout("ticket-printer", Reason.SILENT)
 
@@ -100,6 +102,14 @@ async def test_bytes_of_a_whole_print() -> None:
     assert job.startswith(b"\x1b@")
     assert job[-11:-4] == b"\x1d(H\x06\x0000"
     assert all(0x20 <= byte <= 0x7E for byte in job[-4:])
+
+
+async def test_a_question_may_take_no_longer_than_its_answer() -> None:
+    wire = Wire([*OK, *NAMES])
+    async with made(wire) as printer:
+        assert (await printer.probe()).works
+    assert PROFILE.status_timeout_s < PROFILE.write_timeout_s
+    assert all(seconds <= PROFILE.status_timeout_s for seconds in wire.allowed_s[:4])
 
 
 async def test_a_printer_without_process_id_confirms_by_its_paper_sensor() -> None:
