@@ -200,6 +200,7 @@ def v4l2_process(
     folder = tmp_path_factory.mktemp("v4l2")
     for number in range(1, 41):
         (folder / f"{number}.jpg").write_bytes(jpeg(256, 192, number))
+    (folder / "black.jpg").write_bytes(jpeg(256, 192, None))
     control, options = folder / "control", ("--jpegs", str(folder), "--fps", "25")
     with running("drivers.sim.v4l2", control, shared_processes, *options):
         yield control
@@ -209,7 +210,7 @@ def v4l2_process(
 def v4l2_twin(emulated: None, v4l2_process: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, plugged in and without a fault."""
     assert v4l2_process is not None
-    for do in ("fault.clear", "plug"):
+    for do in ("fault.clear", "unplug", "plug"):
         tell(v4l2_process, do)
     monkeypatch.setenv(VARIABLE, tell(v4l2_process, "state")["state"]["root"])
     return v4l2_process

@@ -5,14 +5,17 @@
 
 Prints `ready ROOT`: what runs with UMOCKDEV_DIR=ROOT under umockdev's preload finds `/dev/video0`
 (drivers/sim/testbed.py). It gives YUYV, and MJPG where `--jpegs` names a folder of pictures
-`NAME.jpg`, which come one after the other, or those that `scene` names. Other pictures show their
-number (camera_picture.py). Structures and codes are those of linux/videodev2.h on 64 bits.
+`NAME.jpg`, which come one after the other, or those that `scene` names, and `black.jpg`. Other
+pictures show their number (camera_picture.py). Structures and codes are those of
+linux/videodev2.h on 64 bits.
 Orders on the control socket (drivers/sim/control.py):
 
     fault.set {fault, times}      fault.clear
         stall   a picture is waited for without end     garble   broken pictures (MJPG)
+        error   pictures are lost on the bus (EIO)      half     cut pictures (MJPG)
         busy    it streams to somebody else             metadata the node gives no pictures
-        black   the lens is covered
+        black   the lens is covered                     denied   no rights to its node, from the
+                                                                 next plug to the one behind it
     scene {names}                           unplug  plug
     state      {root, plugged, sent, width, height, format, fps}
 """
@@ -32,9 +35,15 @@ from typing import Any
 from drivers.sim.camera_picture import BRIGHT, COLUMNS, DARK, ROWS, bits_of
 from drivers.sim.control import control_socket
 from drivers.sim.scenes import scene_of, scenes_in
-from drivers.sim.testbed import Call, Memory, Testbed, under_debians_python
+from drivers.sim.testbed import (
+    NOBODY_MAY_WRITE,
+    Call,
+    Memory,
+    Testbed,
+    under_debians_python,
+)
 
-FAULTS = frozenset({"stall", "garble", "busy", "metadata", "black"})
+FAULTS = frozenset({"stall", "garble", "half", "error", "busy", "metadata", "black", "denied"})
 _BUFFERS = 4
 _BUFFER_BYTES = 1 << 22
 """Of one picture, whatever its size; the node itself is their memory."""
@@ -74,6 +83,7 @@ class Camera:
         *,
         fps: float,
         jpegs: Mapping[str, bytes],
+        black: bytes = b"",
         largest: tuple[int, int],
     ) -> None:
         self._bed = bed
@@ -84,6 +94,7 @@ class Camera:
         )
         self._jpegs = dict(jpegs)
         self._scene = list(jpegs)
+        self._black = black
         self._largest = largest
         self._formats = (b"MJPG", b"YUYV") if jpegs else (b"YUYV",)
         self._loop = asyncio.get_running_loop()
@@ -97,6 +108,8 @@ class Camera:
         self._free: list[int] = []
         self._sent = 0
         self._answers = False
+        self._met: set[int] = set()
+        """Openings of the node that began, by QUERYCAP, since it was plugged in."""
         self.plugged = False
 
     def plug(self) -> None:
@@ -105,8 +118,12 @@ class Camera:
         self._bed.add(self._description)
         # A file in the node's place can be mapped, and is its buffers' memory.
         self._path.parent.mkdir(exist_ok=True)
-        with self._path.open("wb") as node:
-            node.truncate(_BUFFERS * _BUFFER_BYTES)
+        if self._fault == "denied":
+            self._path.unlink(missing_ok=True)
+            self._path.symlink_to(NOBODY_MAY_WRITE)
+        else:
+            with self._path.open("wb") as node:
+                node.truncate(_BUFFERS * _BUFFER_BYTES)
         if not self._answers:
             self._answers = True
             self._bed.answer(self._node, self._answer)
@@ -116,6 +133,7 @@ class Camera:
         if not self.plugged:
             return
         self.plugged = False
+        self._met.clear()
         self._bed.remove(self._description)
         self._path.unlink()
         for call in tuple(self._waiting):
@@ -172,7 +190,10 @@ class Camera:
     def _answer(self, call: Call) -> bool:
         number, length = call.request & 0xFF, call.request >> 16 & 0x3FFF
         asked = call.structure(length) if length else None
-        if not self.plugged:
+        if self.plugged and number == Ask.QUERYCAP:
+            self._met.add(call.caller)
+        if call.caller not in self._met:
+            # Who had it open before it was pulled out finds it gone for good.
             call.complete(-1, errno.ENODEV)
         elif asked is None:
             call.complete(-1, errno.ENOTTY)
@@ -255,6 +276,9 @@ class Camera:
     def _give(self, call: Call) -> None:
         if call not in self._waiting or self._struck("stall"):
             return
+        if self._struck("error"):
+            self._refuse(call, errno.EIO)
+            return
         if not self._free:
             self._refuse(call, errno.EAGAIN)
             return
@@ -273,10 +297,17 @@ class Camera:
         call.complete(-1, number)
 
     def _picture(self) -> bytes:
-        struck = self._struck("black", "garble")
+        struck = self._struck("black", "garble", "half")
         if self._format == b"MJPG":
             data = self._jpegs[self._scene[(self._sent - 1) % len(self._scene)]]
-            return bytes(byte ^ 0x80 for byte in data) if struck == "garble" else data
+            match struck:
+                case "garble":
+                    return bytes(byte ^ 0x80 for byte in data)
+                case "half":
+                    return data[: len(data) // 2]
+                case "black":
+                    return self._black or data
+            return data
         return yuyv(*self._size, None if struck == "black" else self._sent)
 
 
@@ -306,6 +337,7 @@ async def run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     jpegs = scenes_in(arguments.jpegs) if arguments.jpegs else {}
+    black = jpegs.pop("black", b"")
     width, _, height = arguments.largest.partition("x")
     with Testbed().running() as bed:
         camera = Camera(
@@ -313,6 +345,7 @@ async def run(arguments: argparse.Namespace) -> None:
             arguments.node,
             fps=arguments.fps,
             jpegs=jpegs,
+            black=black,
             largest=(int(width), int(height)),
         )
         camera.plug()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from drivers.camera.opencv import OpenCvCamera, OpenCvConfig
 from drivers.sim.camera_picture import number_of
 from drivers.sim.control import order
-from drivers.sim.testbed import VARIABLE
 from hallkit.errors import DeviceError, Reason
 from hallkit.model.device import DeviceStatus
 from hallkit.ports.camera import Frame
@@ -142,17 +140,24 @@ async def test_what_keeps_it_from_opening_is_named(
         await one.reports(None)
 
 
-async def test_broken_pictures_are_named(v4l2_twin: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("garble", Reason.GARBLED), ("half", Reason.GARBLED), ("error", Reason.SILENT)],
+)
+async def test_what_is_wrong_with_pictures_is_named(
+    v4l2_twin: Path, fault: str, reason: Reason
+) -> None:
     async with rig(v4l2_twin) as one:
         await one.reports(None)
-        await one.tell("fault.set", fault="garble", times=0)
-        await one.reports(Reason.GARBLED)
+        await one.tell("fault.set", fault=fault, times=0)
+        await one.reports(reason)
         await one.tell("fault.clear")
         await one.reports(None)
 
 
-async def test_a_covered_lens_is_told(v4l2_twin: Path) -> None:
-    async with rig(v4l2_twin, form="YUYV", covered_after_s=0.05) as one:
+@pytest.mark.parametrize("form", ["MJPG", "YUYV"])
+async def test_a_covered_lens_is_told(v4l2_twin: Path, form: str) -> None:
+    async with rig(v4l2_twin, form=form, covered_after_s=0.05) as one:
         await one.reports(None)
         await one.tell("fault.set", fault="black", times=0)
         await one.reports(Reason.COVERED)
@@ -161,9 +166,12 @@ async def test_a_covered_lens_is_told(v4l2_twin: Path) -> None:
 
 
 async def test_a_node_that_may_not_be_opened_is_refused(v4l2_twin: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may open everything")
-    root = Path(os.environ[VARIABLE])
-    (root / "dev" / "video0").chmod(0)
     async with rig(v4l2_twin) as one:
+        await one.reports(None)
+        await one.tell("fault.set", fault="denied")
+        for do in ("unplug", "plug"):
+            await one.tell(do)
         await one.reports(Reason.REFUSED)
+        for do in ("fault.clear", "unplug", "plug"):
+            await one.tell(do)
+        await one.reports(None)
