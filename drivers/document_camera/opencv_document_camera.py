@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from drivers.camera.opencv import OpenCvCamera, Opens
-from drivers.camera.opencv_settings import OpenCvSettings
+from drivers.camera.opencv_settings import FilePort, HttpPort, OpenCvSettings, V4l2Port
 from drivers.documents.capture import capture
 from drivers.registry import DriverSpec
 from hallkit.errors import NotSupported, Reason
@@ -28,6 +28,8 @@ class DocumentCameraConfig(OpenCvSettings):
     """`[[peripherals]]` entry of a document camera."""
 
     driver: Literal["opencv_document_camera"]
+    transport: Annotated[V4l2Port | HttpPort | FilePort, Field(discriminator="kind")]
+    """No RTSP: its pictures come late and end at 2040 points where JPEG is sent."""
     covered_after_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     """Never: an empty mat looks like a covered lens."""
     still_for_s: Annotated[float, Field(ge=0, le=5)] = 0.3
@@ -72,8 +74,8 @@ SPEC = DriverSpec(
     config=DocumentCameraConfig,
     open=OpenCvDocumentCamera,
     simulator="drivers.sim.document_camera",
-    family="document cameras by USB (V4L2), RTSP, MJPEG over HTTP",
-    transports=("v4l2", "rtsp", "http", "file"),
+    family="document cameras by USB (V4L2), MJPEG over HTTP",
+    transports=("v4l2", "http", "file"),
     quality="silver",
     rules={
         "contract": "done",

@@ -210,6 +210,8 @@ CAMERA_DEADLINES = {
 # A stream of RTSP takes several questions to open; a stuck call of V4L2 is known by its time.
 RTSP_DEADLINES = CAMERA_DEADLINES | {"open_timeout_s": 1.0}
 V4L2_DEADLINES = CAMERA_DEADLINES | {"stuck_after_s": 0.1}
+SHEET_DEADLINES = CAMERA_DEADLINES | {"covered_after_s": 0}
+V4L2_SHEETS = {"kind": "v4l2", "path": "/dev/video0", "width": 2048, "height": 1536}
 V4L2_CAMERA = {"kind": "v4l2", "path": "/dev/video0", "width": 256, "height": 192, "fps": 25}
 
 # --- contacts and outputs ---
@@ -501,6 +503,25 @@ SECTIONS = (
             UNPLUGGED,
         ),
         V4L2_DEADLINES,
+    ),
+    Section(
+        "opencv_document_camera",
+        "http",
+        running("document_camera_twin", reach=at("http", "video")),
+        stream("stall", "slow", "garble", "half", "hang_up"),
+        SHEET_DEADLINES,
+    ),
+    Section(
+        "opencv_document_camera",
+        "v4l2",
+        running("document_camera_v4l2_twin", reach=known(V4L2_SHEETS)),
+        (
+            *each(fault, "stall", "garble", "half", "error"),
+            when_opened("busy", Reason.OCCUPIED),
+            when_opened("metadata", Reason.UNSUPPORTED),
+            UNPLUGGED,
+        ),
+        SHEET_DEADLINES | {"stuck_after_s": 0.1},
     ),
     Section(
         "portaudio_microphone",
