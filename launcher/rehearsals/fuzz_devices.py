@@ -9,7 +9,7 @@ from drivers.camera.opencv_settings import Login
 from drivers.camera.opencv_why import authorisation, status_of_answer
 from drivers.id_card_reader import sdt_frames as sdt
 from drivers.id_card_reader.sdt import SdtConfig, SdtReader
-from drivers.led_bar import onbon_frames
+from drivers.led_bar import onbon_frames, onbon_pictures
 from drivers.led_bar.onbon import OnbonBar, OnbonConfig
 from drivers.ticket_printer.escpos import EscPosConfig, EscPosPrinter
 from drivers.ticket_printer.escpos_status import (
@@ -184,11 +184,19 @@ def _asked_identifier(data: bytes) -> bytes:
     return behind[:4] if request and len(behind) >= 4 and before else b""
 
 
-_BAR_ANSWERS = (
-    onbon_frames.frame(b"\xa0\x00\x00\x00\x00"),
-    onbon_frames.frame(b"\xa0\x01\x05\x00\x00"),
-    onbon_frames.frame(bytes([0xA5, 0xA6, 0x5A, 0x5B])),
-)
+_ESCAPED = bytes([0xA5, 0xA6, 0x5A, 0x5B])
+_BAR_ANSWERS: Mapping[str, tuple[bytes, ...]] = {
+    "font": (
+        onbon_frames.frame(b"\xa0\x00\x00\x00\x00"),
+        onbon_frames.frame(b"\xa0\x01\x05\x00\x00"),
+        onbon_frames.frame(_ESCAPED),
+    ),
+    "6e": (
+        onbon_pictures.frame(b"\x00\xa0\x00\x00\x00\x00\x00"),
+        onbon_pictures.frame(b"\x00\xa0\x01\x00\x00\x05\x00"),
+        onbon_pictures.frame(_ESCAPED),
+    ),
+}
 
 
 class OnbonDriver:
@@ -198,10 +206,21 @@ class OnbonDriver:
 
     async def once(self, random: Random) -> str:
         clock = WireClock()
-        config = OnbonConfig(
-            id="fuzz", driver="onbon", transport=TcpPort(host="bar", port=5005), width_px=96
+        cards = random.choice(tuple(_BAR_ANSWERS))
+        config = OnbonConfig.model_validate(
+            {
+                "id": "fuzz",
+                "driver": "onbon",
+                "transport": TcpPort(kind="tcp", host="bar", port=5005),
+                "width_px": 96,
+                "cards": cards,
+            }
         )
-        port = Wire(clock, lambda _data: delivered(random, self._said(random)))
+        answers = _BAR_ANSWERS[cards]
+        port = Wire(
+            clock,
+            lambda _data: delivered(random, broken(random, random.choice(answers), answers)),
+        )
         bar = OnbonBar(config, clock, transport=port)
         done = "nothing"
         try:
@@ -219,21 +238,19 @@ class OnbonDriver:
         finally:
             self.last_input = port.delivered.hex()
             await port.close()
-        if done == "online" and not _holds_an_answer(bytes(port.delivered)):
+        length_bytes = onbon_pictures.LENGTH_BYTES if cards != "font" else 2
+        if done == "online" and not _holds_an_answer(bytes(port.delivered), length_bytes):
             raise AssertionError("works without an answer")
         return done
 
-    def _said(self, random: Random) -> bytes:
-        return broken(random, random.choice(_BAR_ANSWERS), _BAR_ANSWERS)
 
-
-def _holds_an_answer(delivered: bytes) -> bool:
+def _holds_an_answer(delivered: bytes, length_bytes: int) -> bool:
     """Somewhere in it: what was left of an earlier answer may stand before it."""
     starts = [place for place, byte in enumerate(delivered) if byte == onbon_frames.LEAD]
     return any(
         isinstance(frame, onbon_frames.Answer)
         for start in starts
-        for frame in onbon_frames.Deframer().feed(delivered[start:])
+        for frame in onbon_frames.Deframer(length_bytes).feed(delivered[start:])
     )
 
 

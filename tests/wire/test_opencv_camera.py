@@ -433,7 +433,7 @@ async def test_a_clip_runs_at_its_own_pace_and_ends(clip: Path) -> None:
         assert clock.mono_s() - began_s >= 0.8
         assert numbers == sorted(set(numbers), key=lambda number: number or 0)
         assert set(numbers) <= set(range(1, 11))
-        assert (await camera.probe()).status is DeviceStatus.OFFLINE
+        assert camera.report.status is DeviceStatus.OFFLINE
 
 
 async def test_a_clip_begins_anew_and_nobody_notices(clip: Path) -> None:
