@@ -239,14 +239,14 @@ async def test_what_was_not_asked_for_is_refused(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("what", "trouble"),
     [
-        (Laid.CUT, {Trouble.CUT, Trouble.NO_PAGE}),
-        (Laid.DARK, {Trouble.TOO_DARK}),
-        (Laid.GLARE, {Trouble.GLARE}),
+        (Laid.CUT, (Trouble.CUT, Trouble.NO_PAGE)),
+        (Laid.DARK, (Trouble.TOO_DARK,)),
+        (Laid.GLARE, (Trouble.GLARE,)),
     ],
     ids=str,
 )
 async def test_what_cannot_be_read_is_refused_and_why(
-    bench: Bench, what: Laid, trouble: set[Trouble]
+    bench: Bench, what: Laid, trouble: tuple[Trouble, ...]
 ) -> None:
     await bench.lay(what)
     outcome = await taken(bench)
