@@ -12,21 +12,27 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from affairs import retention
 from affairs.announcement import Announcement
-from affairs.api import Node, create_app
+from affairs.api import create_app
 from affairs.catalogue_source import CONTENT
+from affairs.http.node import Node
 from affairs.live_catalogue import LiveCatalogue
-from affairs.queue import Queue, load_services
+from affairs.once import Once
+from affairs.queue.calling import Windows
+from affairs.queue.issuing import Desk, Queue
+from affairs.queue.services import load_services
+from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
 from affairs.store import Store
 from hallkit.clients.mqtt import MqttLink
-from hallkit.errors import TrustError
+from hallkit.errors import StoreError, TrustError
 from hallkit.model.ids import SiteId
 from hallkit.runtime.backoff import Backoff
-from hallkit.runtime.clock import SystemClock
+from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.config import Places, files_from_environment
 from hallkit.runtime.lifecycle import ReadyCallback, run
+from hallkit.runtime.log import get_logger
 from hallkit.runtime.settings import BrokerSection
 from hallkit.runtime.tls import client_context
 from hallkit.store.retention import Janitor
@@ -34,6 +40,9 @@ from hallkit.web.server import https_context, serve
 
 IDENTITY = "affairs"
 """Common name of the node's certificate, at the broker too."""
+
+
+_END_DAYS_EVERY_S = 300.0
 
 
 def main() -> int:
@@ -60,15 +69,27 @@ async def _main(ready: ReadyCallback) -> None:
         embedding=settings.affairs.embedding,
     )
     async with Store(places.state / "affairs.sqlite") as store:
+        once = Once(sealer, clock)
+        desk = Desk(
+            services=services,
+            service_of_item=catalogue.service_of_item,
+            sealer=sealer,
+            signing_key=signing_key,
+        )
+        waits = Waits(services=services, window_services=catalogue.window_services, clock=clock)
+        order = settings.affairs.queue
+        windows = Windows(
+            store,
+            desk=desk,
+            window_services=catalogue.window_services,
+            once=once,
+            order=order,
+            clock=clock,
+        )
         node = Node(
-            queue=Queue(
-                store,
-                services=services,
-                service_of_item=catalogue.service_of_item,
-                sealer=sealer,
-                signing_key=signing_key,
-                clock=clock,
-            ),
+            queue=Queue(store, desk=desk, waits=waits, once=once, order=order, clock=clock),
+            windows=windows,
+            callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
             clock=clock,
@@ -78,6 +99,7 @@ async def _main(ready: ReadyCallback) -> None:
             around = [
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
+                tasks.create_task(_end_days(windows, clock), name="days"),
             ]
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
@@ -93,6 +115,17 @@ async def _main(ready: ReadyCallback) -> None:
             )
             for task in around:
                 task.cancel()
+
+
+async def _end_days(windows: Windows, clock: Clock) -> None:
+    """Soon after midnight, and after a night without us, nobody is called from yesterday."""
+    while True:
+        try:
+            if ended := await windows.end_earlier_days():
+                get_logger().info("queue.day_ended", tickets=ended)
+        except StoreError as fault:
+            get_logger().error("queue.day_not_ended", fault=str(fault))  # expected
+        await clock.sleep(_END_DAYS_EVERY_S)
 
 
 async def _reload_on_signal(catalogue: LiveCatalogue) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from affairs.catalogue_source import CONTENT, SourceProblem, check
 from affairs.hall_map import check_hall_map, check_queues, known_ports
-from affairs.queue import Service
+from affairs.queue.services import Service
 from affairs.upstream import load_upstream
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.guide.verify import Known

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import Field, ValidationError
 
 from affairs.catalogue_source import SourceProblem
-from affairs.queue import SERVICES_FILE, Service, line_of_service
+from affairs.queue.services import SERVICES_FILE, Service, line_of_service
 from hallkit import ports
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.guide.map_check import blocked_shapes, verify

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from affairs.build_apart import build_apart
 from affairs.hall_content import check_hall, refuse_errors
 from affairs.publication import Publication, publish
-from affairs.queue import Service
+from affairs.queue.services import Service
 from hallkit.catalogue.meaning import installed_model
 from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
@@ -64,6 +64,10 @@ class LiveCatalogue:
         """Which queue handles the item; None if nobody knows it."""
         return self._service.get(code)
 
+    def window_services(self) -> Mapping[int, frozenset[str]]:
+        """Which services each window of the hall serves, by its number; none without a map."""
+        return self._windows
+
     async def reload(self) -> bool:
         """Offer what the files say now; True if that is another catalogue.
 
@@ -106,6 +110,10 @@ class LiveCatalogue:
     def _offer(self, content: Content, publication: Publication) -> None:
         self._publication = publication
         self._service = _services_of(content)
+        self._windows = {
+            window.properties.number: frozenset(window.properties.services)
+            for window in (content.hall_map.windows if content.hall_map is not None else ())
+        }
 
 
 def _services_of(content: Content) -> dict[str, str]:

@@ -21,6 +21,10 @@ class ProblemCode(StrEnum):
     DEVICE_NOT_ALLOWED = "device_not_allowed"
     ITEM_UNKNOWN = "item_unknown"
     TICKET_UNKNOWN = "ticket_unknown"
+    TICKET_NOT_SO = "ticket_not_so"
+    WINDOW_UNKNOWN = "window_unknown"
+    WINDOW_NOT_SO = "window_not_so"
+    SERVICE_UNKNOWN = "service_unknown"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -59,6 +63,14 @@ _WORDING = {
         404, "没有找到这个事项", "请返回重新选择事项,或到综合窗口咨询。"
     ),
     ProblemCode.TICKET_UNKNOWN: _Wording(404, "没有找到这张号票", "请核对号票,或到导办台查询。"),
+    ProblemCode.TICKET_NOT_SO: _Wording(
+        409, "这张号票现在不能这样处理", "请刷新后看号票现在的状态，再操作。"
+    ),
+    ProblemCode.WINDOW_UNKNOWN: _Wording(404, "没有这个窗口", "请核对窗口号。"),
+    ProblemCode.WINDOW_NOT_SO: _Wording(
+        409, "窗口现在不能这样操作", "先开窗口；窗口上还有人的，先办结、过号或者转走。"
+    ),
+    ProblemCode.SERVICE_UNKNOWN: _Wording(404, "没有这个业务", "请核对要转去的业务。"),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
     ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),

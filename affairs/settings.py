@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
+
+from affairs.queue.order import Order
 from affairs.retention import Retention
 from hallkit.model.ids import DeviceId
 from hallkit.runtime.config import Mistakes, Section, load
@@ -28,6 +32,9 @@ class AffairsNodeSection(AffairsSection):
     embedding: bool = False
     """The catalogue holds its names' vectors, for the machines whose search lets meaning vote. Asks
     for the extra `embedding`."""
+    callers: dict[Name, Annotated[int, Field(ge=1, le=9999)]] = {}
+    """Devices that stand at windows, by the names in their certificates, and the window of each."""
+    queue: Order = Order()
     retention: Retention = Retention()
 
 

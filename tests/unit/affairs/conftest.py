@@ -10,13 +10,18 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from affairs.api import Node
+from affairs.http.node import Node
+from affairs.once import Once
 from affairs.publication import Publication
-from affairs.queue import Queue, load_services
+from affairs.queue.calling import Windows
+from affairs.queue.issuing import Desk, Queue
+from affairs.queue.order import Order
+from affairs.queue.services import load_services
+from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.store import Store
 from hallkit.wire.affairs_api import CatalogueManifest
-from tests.unit.affairs.hall import DEVICE, ITEM, SettableClock, client
+from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, SettableClock, client
 
 
 @pytest.fixture
@@ -47,19 +52,38 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def queue(
-    store: Store,
-    items: dict[str, str],
-    sealer: Sealer,
-    signing_key: Ed25519PrivateKey,
-    clock: SettableClock,
-) -> Queue:
-    return Queue(
-        store,
+def desk(items: dict[str, str], sealer: Sealer, signing_key: Ed25519PrivateKey) -> Desk:
+    return Desk(
         services=load_services(),
         service_of_item=items.get,
         sealer=sealer,
         signing_key=signing_key,
+    )
+
+
+@pytest.fixture
+def once(sealer: Sealer, clock: SettableClock) -> Once:
+    return Once(sealer, clock)
+
+
+@pytest.fixture
+def waits(desk: Desk, clock: SettableClock) -> Waits:
+    return Waits(services=desk.services, window_services=lambda: WINDOWS, clock=clock)
+
+
+@pytest.fixture
+def queue(store: Store, desk: Desk, waits: Waits, once: Once, clock: SettableClock) -> Queue:
+    return Queue(store, desk=desk, waits=waits, once=once, order=Order(), clock=clock)
+
+
+@pytest.fixture
+def windows(store: Store, desk: Desk, once: Once, clock: SettableClock) -> Windows:
+    return Windows(
+        store,
+        desk=desk,
+        window_services=lambda: WINDOWS,
+        once=once,
+        order=Order(),
         clock=clock,
     )
 
@@ -72,12 +96,14 @@ class Offered:
 
 
 @pytest.fixture
-def node(queue: Queue, clock: SettableClock, tmp_path: Path) -> Node:
+def node(queue: Queue, windows: Windows, clock: SettableClock, tmp_path: Path) -> Node:
     snapshot = tmp_path / "catalogue.sqlite"
     snapshot.write_bytes(b"catalogue")
     manifest = CatalogueManifest(version="v1", size=9, sha256="5" * 64, signature="")
     return Node(
         queue=queue,
+        windows=windows,
+        callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),
         clock=clock,

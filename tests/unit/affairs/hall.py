@@ -6,13 +6,23 @@ import datetime as dt
 
 import httpx
 
-from affairs.api import Node, create_app
+from affairs.api import create_app
+from affairs.http.node import Node
 from affairs.server import with_peer
 
 DEVICE = "terminal-01"
 ITEM = "restaurant"
 NAME = "欧阳什邡"
 NUMBER = "11010519491231002X"
+WINDOWS = {
+    1: frozenset({"general", "market"}),
+    5: frozenset({"public_security"}),
+    6: frozenset({"public_security"}),
+    12: frozenset({"market"}),
+}
+"""Which services the windows of this hall serve."""
+CALLERS = {"window-12": 12, "window-05": 5}
+"""Devices that stand at windows."""
 APPLICANT = {"name": NAME, "number": NUMBER, "card_kind": "resident"}
 
 

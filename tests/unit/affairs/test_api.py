@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from affairs.api import BODY_LIMIT, Node
+from affairs.api import BODY_LIMIT
+from affairs.http.node import Node
 from affairs.problems import ProblemCode, problem
-from affairs.queue import Queue
+from affairs.queue.issuing import Queue
 from affairs.server import peer_name
 from affairs.store import Store
 from hallkit.model.ids import new_id

@@ -40,6 +40,11 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
         "getCatalogueSnapshot",
         "getHealth",
         "getTicket",
+        "getTicketProgress",
+        "getWindow",
+        "getWindowCase",
         "issueTicket",
+        "listCalls",
         "listQueueServices",
+        "orderWindow",
     ]

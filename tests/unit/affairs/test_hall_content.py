@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from affairs.catalogue_source import CONTENT
 from affairs.hall_content import MAP_FOLDER, check_hall, load_hall
 from affairs.live_catalogue import LiveCatalogue
-from affairs.queue import SERVICES_FILE, load_services
+from affairs.queue.services import SERVICES_FILE, load_services
 from affairs.upstream import load_upstream
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.errors import ConfigError

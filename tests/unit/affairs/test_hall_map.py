@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import affairs
 from affairs.hall_map import MAP, check_hall_map, check_queues, known_ports, load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from drivers.registry import PORT_FOLDERS
 from hallkit.errors import ConfigError
 from hallkit.guide.map_check import verify

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from affairs.problems import ProblemCode, Refused
-from affairs.queue import Queue, load_services, spoken_number
+from affairs.queue.issuing import Queue
+from affairs.queue.services import load_services, spoken_number
 from hallkit.errors import ConfigError
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import TicketState

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from affairs.queue import Queue
+from affairs.queue.issuing import Queue
 from affairs.retention import Retention, steps
 from affairs.store import Store, counters, tickets, writes
 from hallkit.store.retention import BATCH_ROWS, Janitor

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from affairs import queue
 from affairs.catalogue_source import REPORT, check
 from affairs.census import count
 from affairs.exchange import codes
 from affairs.generator import CannotFillError, generate, numbers, written
 from affairs.hall_map import load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from hallkit.guide.verify import Whole, verify_whole, ways
 from hallkit.model.content import Content
 from launcher.cli import main
 
-SERVICES = load_services(Path(queue.__file__).with_name("services.toml"))
+SERVICES = load_services()
 HALL = load_hall_map()
 AUTHORED, _ = check()
 

@@ -1,0 +1,1 @@
+"""The HTTP contract's routes, one room a file; `affairs.api` puts them together."""

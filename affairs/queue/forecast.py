@@ -1,0 +1,81 @@
+"""How long it will take until somebody is called: the queue played through, window by window. Pure.
+
+Each window takes the first of those whom it serves, as soon as it is free; how long it takes for
+one, the day has taught, beginning with what is usual. `benchmarks/queue.py` compares it with the
+naive mean of the waits so far.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+_USUAL_WEIGHT = 6.0
+"""What is usual counts as much as so many of today."""
+_HALF_LIFE = 20
+"""So many later ones count half as much again as one: mornings and afternoons differ."""
+_LONGEST_S = 3600.0
+"""Whoever seems to sit there longer was forgotten at the keys."""
+_LEAST_LEFT = 0.35
+"""Of the usual length is still to come where somebody has been there longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody who waits."""
+
+    ticket: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A window that is open, or paused with somebody at it."""
+
+    services: frozenset[str]
+    """None: it ends with whoever is there."""
+    service: str = ""
+    """Of whoever is there; empty: nobody is."""
+    busy_s: float = 0.0
+    """Since they were called."""
+
+
+def length_s(usual_s: float, observed_s: Iterable[float]) -> float:
+    """What one takes, of those of today in their order."""
+    total, weight = usual_s * _USUAL_WEIGHT, _USUAL_WEIGHT
+    fade = 0.5 ** (1 / _HALF_LIFE)
+    for seconds in observed_s:
+        total, weight = total * fade + min(seconds, _LONGEST_S), weight * fade + 1
+    return total / weight
+
+
+def waits_s(
+    waiting: Sequence[Waiting], desks: Sequence[Desk], lengths_s: Mapping[str, float]
+) -> dict[str, float]:
+    """Seconds until each ticket is called. `waiting` is in the order of the calls.
+
+    A ticket whom no desk serves is not in the answer.
+    """
+    free = [(_left_s(desk, lengths_s), number) for number, desk in enumerate(desks)]
+    heapq.heapify(free)
+    open_ = {service for desk in desks for service in desk.services}
+    left = [one for one in waiting if one.service in open_]
+    found: dict[str, float] = {}
+    while left and free:
+        at_s, number = heapq.heappop(free)
+        services = desks[number].services
+        place = next((k for k, one in enumerate(left) if one.service in services), None)
+        if place is None:
+            continue  # nobody is left for it
+        one = left.pop(place)
+        found[one.ticket] = at_s
+        heapq.heappush(free, (at_s + lengths_s[one.service], number))
+    return found
+
+
+def _left_s(desk: Desk, lengths_s: Mapping[str, float]) -> float:
+    if not desk.service:
+        return 0.0
+    usual_s = lengths_s.get(desk.service, 0.0)
+    return max(usual_s - desk.busy_s, _LEAST_LEFT * usual_s)
