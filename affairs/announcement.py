@@ -1,57 +1,106 @@
-"""Tells the hall that there is another catalogue: retained, under the node's own certificate."""
+"""Tells the hall what concerns everybody: retained states, under the node's own certificate."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Protocol
 
 from affairs.live_catalogue import LiveCatalogue
+from affairs.queue.calling import Windows
 from hallkit.clients.mqtt import MqttLink
-from hallkit.errors import LinkDown, Rejected
+from hallkit.errors import LinkDown, Rejected, StoreError
 from hallkit.model.ids import SiteId
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
-from hallkit.wire.mqtt import CatalogueNotice
-from hallkit.wire.topics import CATALOGUE_STREAM, hall_stream
+from hallkit.wire.base import Message
+from hallkit.wire.mqtt import CalledNumber, CallsNotice, CatalogueNotice
+from hallkit.wire.topics import hall_stream
 
 
-class Announcement:
-    """Says over MQTT which catalogue the node offers. The node serves with or without it."""
+class State(Protocol):
+    """Something of the node that the hall is told, whole, whenever it changes."""
 
-    def __init__(
-        self, link: MqttLink, catalogue: LiveCatalogue, *, site: SiteId, clock: Clock
-    ) -> None:
-        self._link = link
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when it has; cleared by who tells it."""
+        ...
+
+    async def notice(self) -> Message:
+        """As it is now. `StoreError` if that cannot be read."""
+        ...
+
+
+class CatalogueState:
+    """Which catalogue the node offers."""
+
+    def __init__(self, catalogue: LiveCatalogue, clock: Clock) -> None:
         self._catalogue = catalogue
-        self._topic = hall_stream(site, CATALOGUE_STREAM)
         self._clock = clock
-        self._log = get_logger()
 
-    async def run(self) -> None:
-        """Stay connected and tell each change, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tell_changes(), name="catalogue notices")
-            # No will: a node that is gone has not taken its catalogue back.
-            await self._link.run(on_message=self._ignore, on_connected=self._tell)
+    @property
+    def changed(self) -> asyncio.Event:
+        return self._catalogue.changed
 
-    async def _tell_changes(self) -> None:
-        while True:
-            await self._catalogue.changed.wait()
-            self._catalogue.changed.clear()
-            try:
-                await self._tell()
-            except (LinkDown, Rejected) as fault:
-                # The next connection tells it.
-                self._log.warning("catalogue.notice_failed", fault=str(fault))
-
-    async def _tell(self) -> None:
+    async def notice(self) -> Message:
         manifest = self._catalogue.publication.manifest
-        notice = CatalogueNotice(
+        return CatalogueNotice(
             version=manifest.version,
             sequence=manifest.sequence,
             sha256=manifest.sha256,
             ts=self._clock.wall_ms(),
         )
-        await self._link.publish(self._topic, notice.to_bytes(), retain=True)
+
+
+class CallsState:
+    """Which numbers are called: read from the disk each time, so that none is lost or made up."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    @property
+    def changed(self) -> asyncio.Event:
+        return self._windows.called
+
+    async def notice(self) -> Message:
+        told = await self._windows.calls()
+        called = tuple(CalledNumber.model_validate(call.model_dump()) for call in told.calls)
+        return CallsNotice(calls=called, ts=told.as_of_ms)
+
+
+class Announcement:
+    """Says over MQTT how each state is, by its stream. The node serves with or without it."""
+
+    def __init__(self, link: MqttLink, states: Mapping[str, State], *, site: SiteId) -> None:
+        self._link = link
+        self._states = {hall_stream(site, stream): state for stream, state in states.items()}
+        self._log = get_logger()
+
+    async def run(self) -> None:
+        """Stay connected and tell each change, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for topic, state in self._states.items():
+                tasks.create_task(self._tell_changes(topic, state), name=f"tells {topic}")
+            # No will: a node that is gone has taken nothing back.
+            await self._link.run(on_message=self._ignore, on_connected=self._tell_all)
+
+    async def _tell_changes(self, topic: str, state: State) -> None:
+        while True:
+            await state.changed.wait()
+            state.changed.clear()
+            try:
+                await self._tell(topic, state)
+            except (LinkDown, Rejected, StoreError) as fault:
+                # The next connection, or the next change, tells it.
+                self._log.warning("announcement.failed", topic=topic, fault=str(fault))
+
+    async def _tell_all(self) -> None:
+        for topic, state in self._states.items():
+            await self._tell(topic, state)
+
+    async def _tell(self, topic: str, state: State) -> None:
+        notice = await state.notice()
+        await self._link.publish(topic, notice.to_bytes(), retain=True)
 
     async def _ignore(self, _topic: str, _payload: bytes) -> None:
         """The node asks for nothing."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from affairs import retention
-from affairs.announcement import Announcement
+from affairs.announcement import Announcement, CallsState, CatalogueState, State
 from affairs.api import create_app
 from affairs.catalogue_source import CONTENT
 from affairs.http.node import Node
@@ -37,6 +38,7 @@ from hallkit.runtime.settings import BrokerSection
 from hallkit.runtime.tls import client_context
 from hallkit.store.retention import Janitor
 from hallkit.web.server import https_context, serve
+from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM
 
 IDENTITY = "affairs"
 """Common name of the node's certificate, at the broker too."""
@@ -103,7 +105,11 @@ async def _main(ready: ReadyCallback) -> None:
             ]
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
-                announcement = _announcement(site, settings.broker, places, catalogue)
+                states: dict[str, State] = {
+                    CATALOGUE_STREAM: CatalogueState(catalogue, clock),
+                    CALLS_STREAM: CallsState(windows),
+                }
+                announcement = _announcement(site, settings.broker, places, states)
                 around.append(tasks.create_task(announcement.run(), name="announcement"))
             await serve(
                 create_app(node),
@@ -143,7 +149,7 @@ async def _reload_on_signal(catalogue: LiveCatalogue) -> None:
 
 
 def _announcement(
-    site: SiteId, broker: BrokerSection, places: Places, catalogue: LiveCatalogue
+    site: SiteId, broker: BrokerSection, places: Places, states: Mapping[str, State]
 ) -> Announcement:
     link = MqttLink(
         host=broker.host,
@@ -152,7 +158,7 @@ def _announcement(
         tls=client_context(places.credentials),
         backoff=Backoff(cap_s=broker.reconnect_cap_s),
     )
-    return Announcement(link, catalogue, site=site, clock=SystemClock())
+    return Announcement(link, states, site=site)
 
 
 def _signing_key(path: Path) -> Ed25519PrivateKey:

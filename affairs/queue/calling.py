@@ -6,6 +6,7 @@ that was announced stands on the disk.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ from hallkit.wire.affairs_api import (
 _NOBODY = "-"
 """What an order made that made no call."""
 CALLS_SHOWN = 50
+_CALLS = frozenset({"next", "call", "again"})
 _STATE_OF = {"open": WindowState.OPEN, "pause": WindowState.PAUSED, "close": WindowState.CLOSED}
 
 
@@ -56,6 +58,8 @@ class Windows:
         self._once = once
         self._order = order
         self._clock = clock
+        self.called = asyncio.Event()
+        """Set when a call stands on the disk, and when a day is over; whoever waits clears it."""
 
     async def status(self, number: int) -> WindowStatus:
         """`Refused` if the hall has no such window."""
@@ -80,7 +84,10 @@ class Windows:
             )
             return self._status(connection, number)
 
-        return await self._store.transaction(work)
+        status = await self._store.transaction(work)
+        if order.do in _CALLS:
+            self.called.set()
+        return status
 
     async def case(self, number: int) -> TicketCase:
         """What whoever is at the window has said so far. `Refused` if nobody is."""
@@ -148,7 +155,10 @@ class Windows:
             )
             return ended.rowcount + served.rowcount
 
-        return await self._store.transaction(work)
+        ended = await self._store.transaction(work)
+        if ended:
+            self.called.set()
+        return ended
 
     # ── Orders ───────────────────────────────────────────────────────────────────────────────
 

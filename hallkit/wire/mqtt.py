@@ -75,6 +75,29 @@ class CatalogueNotice(Message):
     ts: int
 
 
+class CalledNumber(Message):
+    """A number and the window to which it is called."""
+
+    id: Annotated[int, Field(ge=1)]
+    """Grows with each call of the hall: whoever has said this one does not say it again."""
+    number: Annotated[str, Field(max_length=8)]
+    service: Annotated[str, Field(max_length=32)]
+    window: Annotated[int, Field(ge=1)]
+    times: Annotated[int, Field(ge=1)]
+    """1: the first call; more: called again."""
+    at_ms: int
+
+
+class CallsNotice(Message):
+    """Retained: the latest calls of today, the newest first. For boards, speech and LED bars.
+
+    A whole state and no single call: whoever connects late or missed one has them all.
+    """
+
+    calls: Annotated[tuple[CalledNumber, ...], Field(max_length=50)]
+    ts: int
+
+
 class Desired(Message):
     """Retained: what the hub wants on the machine. A part that is absent is not managed."""
 

@@ -21,6 +21,8 @@ DOWN_ACK = "ack"
 DOWN_DESIRED = "desired"
 CATALOGUE_STREAM = "catalogue"
 """Which catalogue the business node offers."""
+CALLS_STREAM = "calls"
+"""Which numbers are called to which windows."""
 
 
 @dataclass(frozen=True, slots=True)
