@@ -31,13 +31,20 @@ from hallkit.wire.affairs_api import (
     CATALOGUE_MANIFEST,
     CATALOGUE_SNAPSHOT,
     IDEMPOTENCY_HEADER,
+    QUEUE_CALLS,
     QUEUE_SERVICES,
     TICKETS,
+    WINDOWS,
+    Calls,
     CatalogueManifest,
     Problem,
     QueueServices,
+    TicketCase,
     TicketIssued,
+    TicketProgress,
     TicketRequest,
+    WindowOrder,
+    WindowStatus,
 )
 from hallkit.wire.base import Message
 
@@ -98,20 +105,39 @@ class AffairsClient:
 
         After `LinkDown` a ticket may have been issued: repeat with the same key, never another.
         """
-        give_up_at_s = self._clock.mono_s() + retry_for_s
-        backoff = Backoff(base_s=0.2, cap_s=2.0)
-        content = request.model_dump_json().encode()
-        headers = {IDEMPOTENCY_HEADER: idempotency_key, "Content-Type": "application/json"}
-        while True:
-            try:
-                return await self._ask(
-                    TicketIssued, "POST", TICKETS, headers=headers, content=content
-                )
-            except LinkDown:
-                pause_s = backoff.next_s()
-                if self._clock.mono_s() + pause_s >= give_up_at_s:
-                    raise
-                await self._clock.sleep(pause_s)
+        return await self._write(
+            TicketIssued, TICKETS, request, idempotency_key, retry_for_s=retry_for_s
+        )
+
+    async def order_window(
+        self,
+        number: int,
+        order: WindowOrder,
+        idempotency_key: str,
+        *,
+        retry_for_s: float = RETRY_FOR_S,
+    ) -> WindowStatus:
+        """Call, serve, skip … at the window where this device stands; the window as it is then."""
+        path = f"{WINDOWS}/{number}/orders"
+        return await self._write(
+            WindowStatus, path, order, idempotency_key, retry_for_s=retry_for_s
+        )
+
+    async def window(self, number: int) -> WindowStatus:
+        """The window where this device stands."""
+        return await self._ask(WindowStatus, "GET", f"{WINDOWS}/{number}")
+
+    async def window_case(self, number: int) -> TicketCase:
+        """What whoever is at the window has said so far. Personal."""
+        return await self._ask(TicketCase, "GET", f"{WINDOWS}/{number}/case")
+
+    async def calls(self) -> Calls:
+        """The latest calls of today."""
+        return await self._ask(Calls, "GET", QUEUE_CALLS)
+
+    async def progress(self, ticket_id: str) -> TicketProgress:
+        """Where the holder of a ticket stands, and how long it takes."""
+        return await self._ask(TicketProgress, "GET", f"{TICKETS}/{ticket_id}/progress")
 
     async def ticket(self, ticket_id: str) -> Ticket:
         """A ticket as it stands now."""
@@ -149,6 +175,22 @@ class AffairsClient:
         """Fetch what turns that catalogue into the one offered. `Rejected` if there is none."""
         async with self._answer("GET", f"{CATALOGUE_DELTA}/{from_sha256}", deadline_s) as response:
             await _save(response, to)
+
+    async def _write(
+        self, kind: type[Answer], path: str, request: Message, key: str, *, retry_for_s: float
+    ) -> Answer:
+        give_up_at_s = self._clock.mono_s() + retry_for_s
+        backoff = Backoff(base_s=0.2, cap_s=2.0)
+        content = request.model_dump_json().encode()
+        headers = {IDEMPOTENCY_HEADER: key, "Content-Type": "application/json"}
+        while True:
+            try:
+                return await self._ask(kind, "POST", path, headers=headers, content=content)
+            except LinkDown:
+                pause_s = backoff.next_s()
+                if self._clock.mono_s() + pause_s >= give_up_at_s:
+                    raise
+                await self._clock.sleep(pause_s)
 
     async def _ask(
         self,
