@@ -8,6 +8,7 @@ naive mean of the waits so far.
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ _HALF_LIFE = 20
 """So many later ones count half as much again as one: mornings and afternoons differ."""
 _LONGEST_S = 3600.0
 """Whoever seems to sit there longer was forgotten at the keys."""
+_LONGEST_GAP_S = 180.0
+"""A window that calls nobody for longer had nobody to call, or a pause."""
 _LEAST_LEFT = 0.35
 """Of the usual length is still to come where somebody has been there longer than that."""
 
@@ -39,6 +42,38 @@ class Desk:
     """Of whoever is there; empty: nobody is."""
     busy_s: float = 0.0
     """Since they were called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One who was called, and has gone or did not come."""
+
+    service: str
+    window: int
+    called_s: float
+    ended_s: float
+
+
+def observed_s(ended: Iterable[Ended]) -> dict[str, list[float]]:
+    """What windows took for one, by service, in the order of the ends.
+
+    From a call to the next one of the same window where that came soon, else to the end: so the
+    way to the window and whoever did not come are in it.
+    """
+    at_window: dict[int, list[Ended]] = defaultdict(list)
+    for one in sorted(ended, key=lambda one: one.called_s):
+        at_window[one.window].append(one)
+    taken: list[tuple[float, str, float]] = []
+    for mine in at_window.values():
+        for one, following in zip(mine, [*mine[1:], None], strict=True):
+            end_s = one.ended_s
+            if following is not None and following.called_s - end_s <= _LONGEST_GAP_S:
+                end_s = max(end_s, following.called_s)
+            taken.append((one.ended_s, one.service, end_s - one.called_s))
+    found: dict[str, list[float]] = defaultdict(list)
+    for _, service, seconds in sorted(taken):
+        found[service].append(seconds)
+    return found
 
 
 def length_s(usual_s: float, observed_s: Iterable[float]) -> float:

@@ -6,8 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from affairs.queue.hours import Hours
 from hallkit.errors import ConfigError, ConfigProblem
 from hallkit.runtime.config import Section
 from hallkit.runtime.toml_lines import lines_of
@@ -24,6 +25,18 @@ class Service(Section):
     """Until the windows say themselves whether they are open."""
     usual_minutes: Annotated[float, Field(gt=0, le=240)] = 8.0
     """From a call to the next one at one window, before the day has taught better."""
+    hours: tuple[str, ...] = ("09:00-12:00", "13:00-17:00")
+    """When its windows are open, Monday to Friday."""
+
+    @field_validator("hours")
+    @classmethod
+    def _hours_can_be(cls, hours: tuple[str, ...]) -> tuple[str, ...]:
+        Hours.parse(hours)
+        return hours
+
+    @property
+    def opening(self) -> Hours:
+        return Hours.parse(self.hours)
 
 
 class _ServicesFile(Section):

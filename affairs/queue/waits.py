@@ -14,18 +14,16 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from affairs.queue import rows
-from affairs.queue.forecast import Desk, Waiting, length_s, waits_s
+from affairs.queue.forecast import Desk, Ended, Waiting, length_s, observed_s, waits_s
 from affairs.queue.services import Service
 from affairs.store import tickets, windows
 from hallkit.model.ticket import WindowState
-from hallkit.runtime.clock import Clock
+from hallkit.runtime.clock import Clock, local
 
 WindowServices = Callable[[], Mapping[int, AbstractSet[str]]]
 """Which services each window of the hall serves, by its number."""
 
 _LEARN_EVERY_S = 5.0
-_LONGEST_GAP_MS = 180_000
-"""A window that calls nobody for longer had nobody to call, or a pause."""
 _SILENT_MS = 15 * 60_000
 """Windows of which nothing is heard for so long, while people wait, are not believed any more."""
 
@@ -40,7 +38,7 @@ class ServiceWaits:
     """When the windows were heard last; now where none ever was."""
     stale: bool
     next_wait_s: float | None
-    """Of somebody who comes now; None: nobody can tell."""
+    """Of somebody who comes now; None: nobody can tell, or not today any more."""
     waits: Mapping[str, float] = field(default_factory=dict)
 
     def wait_of(self, ticket_id: str) -> float | None:
@@ -59,6 +57,7 @@ class Waits:
         self._services = services
         self._window_services = window_services
         self._clock = clock
+        self._opening = {key: service.opening for key, service in services.items()}
         self._lengths: Mapping[str, float] = {}
         self._learned: tuple[dt.date, float] | None = None
 
@@ -79,7 +78,14 @@ class Waits:
         ]
         # Somebody more for each service, to tell whoever comes now.
         comers = [Waiting(f"+{key}", key) for key in self._services]
-        waits = waits_s([*queue, *comers], hall.desks, lengths)
+        open_s = waits_s([*queue, *comers], hall.desks, lengths)
+        now = local(now_ms)
+        waits = {
+            one.ticket: wait_s
+            for one in (*queue, *comers)
+            if one.ticket in open_s
+            and (wait_s := self._opening[one.service].wait_s(now, open_s[one.ticket])) is not None
+        }
         of: dict[str, dict[str, float]] = defaultdict(dict)
         for one in queue:
             if one.ticket in waits:
@@ -101,7 +107,7 @@ class Waits:
     def _lengths_s(self, connection: sa.Connection, day: dt.date) -> Mapping[str, float]:
         now_s = self._clock.mono_s()
         if self._learned is None or self._learned[0] != day or now_s >= self._learned[1]:
-            observed = observed_s(connection, day)
+            observed = observed_s(_ended(connection, day))
             self._lengths = {
                 key: length_s(service.usual_minutes * 60, observed.get(key, ()))
                 for key, service in self._services.items()
@@ -110,35 +116,20 @@ class Waits:
         return self._lengths
 
 
-def observed_s(connection: sa.Connection, day: dt.date) -> dict[str, list[float]]:
-    """What windows took for one today, by service, in the order of the ends.
-
-    From a call to the next one of the same window where that came soon, else to the end: so the
-    way to the window and whoever did not come are in it.
-    """
-    ended = connection.execute(
-        sa.select(tickets.c.queue, tickets.c.window, tickets.c.called_at_ms, tickets.c.ended_at_ms)
-        .where(
+def _ended(connection: sa.Connection, day: dt.date) -> list[Ended]:
+    found = connection.execute(
+        sa.select(
+            tickets.c.queue, tickets.c.window, tickets.c.called_at_ms, tickets.c.ended_at_ms
+        ).where(
             tickets.c.day == day,
             tickets.c.ended_at_ms.is_not(None),
             tickets.c.called_at_ms.is_not(None),
         )
-        .order_by(tickets.c.called_at_ms)
-    ).all()
-    at_window: dict[int, list[rows.Row]] = defaultdict(list)
-    for row in ended:
-        at_window[row.window].append(row)
-    taken: list[tuple[int, str, float]] = []
-    for mine in at_window.values():
-        for row, following in zip(mine, [*mine[1:], None], strict=True):
-            end_ms = row.ended_at_ms
-            if following is not None and following.called_at_ms - end_ms <= _LONGEST_GAP_MS:
-                end_ms = max(end_ms, following.called_at_ms)
-            taken.append((row.ended_at_ms, row.queue, (end_ms - row.called_at_ms) / 1000))
-    found: dict[str, list[float]] = defaultdict(list)
-    for _, service, seconds in sorted(taken):
-        found[service].append(seconds)
-    return found
+    )
+    return [
+        Ended(row.queue, row.window, row.called_at_ms / 1000, row.ended_at_ms / 1000)
+        for row in found
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +140,14 @@ class _Hall:
     open_windows: Mapping[str, int]
     heard_ms: Mapping[str, int]
     """When something was heard of a service's windows; absent: never."""
+    closed: frozenset[str]
+    """Services out of their hours: nothing need be heard of their windows."""
 
     def silent_since_ms(self, service: str, waiting: int, now_ms: int) -> int | None:
         """When its windows were heard last, if people wait and that is too long ago."""
         heard_ms = self.heard_ms.get(service, now_ms)
-        return heard_ms if waiting and now_ms - heard_ms > _SILENT_MS else None
+        is_silent = now_ms - heard_ms > _SILENT_MS
+        return heard_ms if waiting and is_silent and service not in self.closed else None
 
     @staticmethod
     def read(
@@ -184,9 +178,13 @@ class _Hall:
             if is_open:
                 busy_s = (now_ms - row.called_at_ms) / 1000 if row.queue else 0.0
                 desks.append(Desk(mine, row.queue or "", max(busy_s, 0.0)))
+        now = local(now_ms)
         for key, service in services.items():
             if key not in heard_ms:
                 # Its windows have never said anything: what the file says is all there is.
                 open_windows[key] = service.open_windows
+            # The same is all there is before they open.
+            if key not in heard_ms or not (open_windows[key] or service.opening.is_open(now)):
                 desks += [Desk(frozenset({key}))] * service.open_windows
-        return _Hall(desks, open_windows, heard_ms)
+        closed = {key for key, one in services.items() if not one.opening.is_open(now)}
+        return _Hall(desks, open_windows, heard_ms, frozenset(closed))

@@ -52,6 +52,7 @@ class Hall:
 
 @pytest.fixture
 def hall(queue: Queue, windows: Windows, clock: SettableClock) -> Hall:
+    clock.now = dt.datetime(2025, 1, 2, 1, tzinfo=dt.UTC)  # nine in the hall
     return Hall(queue, windows, clock)
 
 
@@ -274,6 +275,25 @@ async def test_windows_that_fell_silent_are_not_believed(hall: Hall) -> None:
     services = {one.service: one for one in (await hall.queue.waiting()).services}
     assert services["market"].stale
     assert not services["health"].stale
+
+
+async def test_at_three_in_the_morning_it_takes_until_the_windows_open(hall: Hall) -> None:
+    await hall.do(12, "open")
+    await hall.do(12, "close")
+    hall.clock.now = dt.datetime(2025, 1, 2, 19, tzinfo=dt.UTC)
+    ticket = await hall.take()
+    progress = await hall.queue.progress(ticket.id)
+    assert progress.expected_wait_s == (6 * 60 - 1) * 60, "Friday, nine o'clock"
+    assert not progress.stale
+
+
+async def test_what_will_not_be_today_any_more_is_not_promised(hall: Hall) -> None:
+    hall.clock.now = dt.datetime(2025, 1, 2, 8, 50, tzinfo=dt.UTC)  # ten to five
+    await hall.do(12, "open")
+    first, second, third = [await hall.take() for _ in range(3)]
+    waits = [(await hall.queue.progress(one.id)).expected_wait_s for one in (first, second, third)]
+    assert waits[0] is not None
+    assert waits[2] is None
 
 
 async def test_with_all_windows_closed_nobody_can_tell(hall: Hall) -> None:
