@@ -18,6 +18,8 @@ from affairs.catalogue_source import CONTENT
 from affairs.http.node import Node
 from affairs.live_catalogue import LiveCatalogue
 from affairs.once import Once
+from affairs.queue.blocks import Blocks
+from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Desk, Queue
 from affairs.queue.services import load_services
@@ -38,6 +40,7 @@ from hallkit.runtime.settings import BrokerSection
 from hallkit.runtime.tls import client_context
 from hallkit.store.retention import Janitor
 from hallkit.web.server import https_context, serve
+from hallkit.wire.sealed import read_private_key
 from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM
 
 IDENTITY = "affairs"
@@ -59,6 +62,7 @@ async def _main(ready: ReadyCallback) -> None:
     services = load_services()
     signing_key = _signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
+    submissions_key = read_private_key(places.credentials / "submissions.key")
     context = https_context(places.credentials, known_peers=True)
     devices = frozenset({*listed, *settings.affairs.devices})
     catalogue = LiveCatalogue(
@@ -88,9 +92,19 @@ async def _main(ready: ReadyCallback) -> None:
             order=order,
             clock=clock,
         )
+        booking = Booking(store, desk=desk, once=once, order=order, sealer=sealer, clock=clock)
         node = Node(
             queue=Queue(store, desk=desk, waits=waits, once=once, order=order, clock=clock),
             windows=windows,
+            booking=booking,
+            blocks=Blocks(
+                store,
+                desk=desk,
+                once=once,
+                order=order,
+                submissions_key=submissions_key,
+                clock=clock,
+            ),
             callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
@@ -101,7 +115,7 @@ async def _main(ready: ReadyCallback) -> None:
             around = [
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
-                tasks.create_task(_end_days(windows, clock), name="days"),
+                tasks.create_task(_end_days(windows, booking, clock), name="days"),
             ]
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
@@ -123,12 +137,13 @@ async def _main(ready: ReadyCallback) -> None:
                 task.cancel()
 
 
-async def _end_days(windows: Windows, clock: Clock) -> None:
+async def _end_days(windows: Windows, booking: Booking, clock: Clock) -> None:
     """Soon after midnight, and after a night without us, nobody is called from yesterday."""
     while True:
         try:
             if ended := await windows.end_earlier_days():
                 get_logger().info("queue.day_ended", tickets=ended)
+            await booking.end_earlier_days()
         except StoreError as fault:
             get_logger().error("queue.day_not_ended", fault=str(fault))  # expected
         await clock.sleep(_END_DAYS_EVERY_S)

@@ -25,6 +25,10 @@ class ProblemCode(StrEnum):
     WINDOW_UNKNOWN = "window_unknown"
     WINDOW_NOT_SO = "window_not_so"
     SERVICE_UNKNOWN = "service_unknown"
+    SLOT_UNKNOWN = "slot_unknown"
+    SLOT_FULL = "slot_full"
+    APPOINTMENT_UNKNOWN = "appointment_unknown"
+    APPOINTMENT_NOT_SO = "appointment_not_so"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -71,6 +75,16 @@ _WORDING = {
         409, "窗口现在不能这样操作", "先开窗口；窗口上还有人的，先办结、过号或者转走。"
     ),
     ProblemCode.SERVICE_UNKNOWN: _Wording(404, "没有这个业务", "请核对要转去的业务。"),
+    ProblemCode.SLOT_UNKNOWN: _Wording(
+        422, "这个时间不能预约", "请选今天以后两周内、上班时间里的时段。"
+    ),
+    ProblemCode.SLOT_FULL: _Wording(409, "这个时段约满了", "请换一个时段，或者当天来取号。"),
+    ProblemCode.APPOINTMENT_UNKNOWN: _Wording(
+        404, "没有找到您的预约", "请核对身份证；没有预约的，直接取号。"
+    ),
+    ProblemCode.APPOINTMENT_NOT_SO: _Wording(
+        409, "这个预约现在不能这样处理", "预约当天才能签到；已经签到、取消或者过期的，请重新取号。"
+    ),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
     ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),

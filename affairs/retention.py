@@ -14,10 +14,13 @@ from typing import Annotated, Any, Self
 import sqlalchemy as sa
 from pydantic import Field, model_validator
 
-from affairs.store import SEALED, tickets, writes
+from affairs.store import SEALED, appointments, calls, reserved, slots, tickets, writes
 from hallkit.runtime.clock import local_date
 from hallkit.runtime.config import Section
 from hallkit.store.retention import BATCH_ROWS, DAY_MS, Batch, Step
+
+_OFFLINE_DAYS = 7
+"""A machine that was away longer than this has nothing to tell of its numbers."""
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
@@ -30,7 +33,7 @@ class Retention(Section):
     keys_days: Days = 30
     """Idempotency keys: a machine that asks again after that gets another number."""
     tickets_days: Days = 400
-    """Tickets without anything personal."""
+    """Tickets and appointments without anything personal, and calls."""
 
     @model_validator(mode="after")
     def _tickets_outlive_their_keys(self) -> Self:
@@ -45,6 +48,11 @@ def steps(kept: Retention) -> Mapping[str, Step]:
         "personal": partial(_drop_personal, kept.personal_days),
         "keys": partial(_delete_keys, kept.keys_days),
         "tickets": partial(_delete_tickets, kept.tickets_days),
+        "appointments": partial(_drop_personal_of_appointments, kept.personal_days),
+        "old appointments": partial(_delete_appointments, kept.tickets_days),
+        "calls": partial(_delete_calls, kept.tickets_days),
+        "slots": _delete_slots,
+        "reserved": _delete_reserved,
     }
 
 
@@ -81,6 +89,65 @@ def _delete_tickets(days: int, connection: sa.Connection, now_ms: int, _after: A
         .limit(BATCH_ROWS)
     )
     return _batch(connection.execute(tickets.delete().where(tickets.c.id.in_(old))).rowcount)
+
+
+def _drop_personal_of_appointments(
+    days: int, connection: sa.Connection, now_ms: int, _after: Any
+) -> Batch:
+    old = (
+        sa.select(appointments.c.id)
+        .where(
+            appointments.c.day < _day(now_ms, days),
+            SEALED,
+        )
+        .order_by(appointments.c.day)
+        .limit(BATCH_ROWS)
+    )
+    done = connection.execute(
+        appointments.update()
+        .where(appointments.c.id.in_(old))
+        .values(request=b"", applicant_mac=None)
+    )
+    return _batch(done.rowcount)
+
+
+def _delete_appointments(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(appointments.c.id)
+        .where(appointments.c.day < _day(now_ms, days))
+        .order_by(appointments.c.day)
+        .limit(BATCH_ROWS)
+    )
+    done = connection.execute(appointments.delete().where(appointments.c.id.in_(old)))
+    return _batch(done.rowcount)
+
+
+def _delete_calls(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(calls.c.id)
+        .where(calls.c.at_ms < now_ms - days * DAY_MS)
+        .order_by(calls.c.at_ms)
+        .limit(BATCH_ROWS)
+    )
+    return _batch(connection.execute(calls.delete().where(calls.c.id.in_(old))).rowcount)
+
+
+def _delete_slots(connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    """Slots that are over."""
+    key = (slots.c.service, slots.c.start_ms)
+    old = sa.select(*key).where(slots.c.start_ms < now_ms - DAY_MS).limit(BATCH_ROWS)
+    return _batch(connection.execute(slots.delete().where(sa.tuple_(*key).in_(old))).rowcount)
+
+
+def _delete_reserved(connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    """Numbers of days that are over and that no machine has told of for a week."""
+    old = (
+        sa.select(reserved.c.ticket_id)
+        .where(reserved.c.day < _day(now_ms, _OFFLINE_DAYS))
+        .limit(BATCH_ROWS)
+    )
+    done = connection.execute(reserved.delete().where(reserved.c.ticket_id.in_(old)))
+    return _batch(done.rowcount)
 
 
 def _day(now_ms: int, days: int) -> dt.date:

@@ -84,6 +84,7 @@ slots = sa.Table(
     sa.Column("service", sa.String(32), primary_key=True),
     sa.Column("start_ms", sa.BigInteger, primary_key=True),
     sa.Column("taken", sa.Integer, nullable=False),
+    sa.Index(None, "start_ms"),
     comment="How many appointments a slot holds",
 )
 
@@ -116,13 +117,9 @@ reserved = sa.Table(
     sa.Column("leased_at_ms", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("service", "day", "sequence"),
     sa.Index(None, "device", "day", "service"),
+    sa.Index(None, "day"),
     comment="Numbers that a machine may give while the node is away, and has not given yet",
 )
-
-SEALED = sa.text("length(request) > 0")
-"""A ticket that still holds something personal; retention empties it."""
-
-sa.Index("ix_tickets_sealed", tickets.c.day, sqlite_where=SEALED)
 
 writes = sa.Table(
     "writes",
@@ -134,6 +131,13 @@ writes = sa.Table(
     sa.Column("written_at_ms", sa.BigInteger, nullable=False, index=True),
     comment="Idempotency keys that were used, and what they made",
 )
+
+
+SEALED = sa.text("length(request) > 0")
+"""A row that still holds something personal; retention empties it."""
+
+sa.Index("ix_tickets_sealed", tickets.c.day, sqlite_where=SEALED)
+sa.Index("ix_appointments_sealed", appointments.c.day, sqlite_where=SEALED)
 
 
 class Store(database.Database):

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -71,6 +72,16 @@ def make(root: Path, identities: Identities, now: dt.datetime) -> None:
         trusted = root / name / "catalogue.pub"
         if not trusted.exists() or trusted.read_bytes() != public:
             _write(trusted, public)
+    submissions = root / "affairs" / "submissions.key"
+    if not submissions.exists():
+        _write(submissions, _pem(X25519PrivateKey.generate()))
+    sealing = load_pem_private_key(submissions.read_bytes(), password=None)
+    to_node = sealing.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for name in identities.devices:
+        # What a citizen said goes to the node's key before it touches a machine's disk.
+        sealed_to = root / name / "submissions.pub"
+        if not sealed_to.exists() or sealed_to.read_bytes() != to_node:
+            _write(sealed_to, to_node)
     _write_once(root / "affairs" / "data.key", base64.b64encode(secrets.token_bytes(32)))
     _write_once(root / "ops" / "console.token", secrets.token_urlsafe(24).encode())
 
@@ -173,7 +184,7 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+def _pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey | X25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

@@ -11,6 +11,8 @@ from fastapi import Depends, Header, Path, Request
 
 from affairs.problems import ProblemCode, Refused
 from affairs.publication import Offering
+from affairs.queue.blocks import Blocks
+from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Queue
 from affairs.server import PEER
@@ -38,6 +40,8 @@ class Node:
 
     queue: Queue
     windows: Windows
+    booking: Booking
+    blocks: Blocks
     catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""

@@ -28,6 +28,10 @@ class Service(Section):
     hours: tuple[str, ...] = ("09:00-12:00", "13:00-17:00")
     """When its windows are open, Monday to Friday."""
 
+    slot_minutes: Annotated[int, Field(ge=5, le=240)] = 30
+    slot_places: Annotated[int, Field(ge=0, le=1000)] = 4
+    """Appointments for one slot; 0: none can be made."""
+
     @field_validator("hours")
     @classmethod
     def _hours_can_be(cls, hours: tuple[str, ...]) -> tuple[str, ...]:

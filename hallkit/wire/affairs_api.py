@@ -6,11 +6,12 @@ code of ours, a plain Chinese message and what to do. Personal data stands only 
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hallkit.model.ticket import Priority, Ticket, TicketState, WindowState
+from hallkit.model.ticket import AppointmentState, Priority, Ticket, TicketState, WindowState
 from hallkit.wire.base import Message
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -22,6 +23,9 @@ TICKETS = "/v1/tickets"
 QUEUE_SERVICES = "/v1/queue/services"
 QUEUE_CALLS = "/v1/queue/calls"
 WINDOWS = "/v1/windows"
+SLOTS = "/v1/queue/slots"
+APPOINTMENTS = "/v1/appointments"
+BLOCKS = "/v1/blocks"
 HEALTH = "/v1/health"
 
 
@@ -167,6 +171,111 @@ class Calls(Message):
 
     calls: tuple[Call, ...]
     as_of_ms: int
+
+
+class Slot(Message):
+    """A time for which one can book."""
+
+    start_ms: int
+    end_ms: int
+    places: int
+    """Still free."""
+
+
+class Slots(Message):
+    service: str
+    service_name: str
+    windows: str
+    slots: tuple[Slot, ...]
+
+
+class AppointmentRequest(Message):
+    """A place in a slot. The applicant is needed: they check in with their card."""
+
+    start_ms: int
+    ticket: TicketRequest
+
+
+class Appointment(Message):
+    """What is booked. Says nothing about the person."""
+
+    appointment: str
+    item: str
+    service: str
+    service_name: str
+    windows: str
+    start_ms: int
+    end_ms: int
+    state: AppointmentState
+    ticket: str = ""
+    """Of the number that the check-in gave."""
+
+
+class PersonQuery(Message):
+    """Who asks for what they have; from the card that lies there."""
+
+    number: Annotated[str, Field(min_length=15, max_length=18)]
+
+
+class Appointments(Message):
+    appointments: tuple[Appointment, ...]
+
+
+class CheckIn(Message):
+    """Somebody is there for their appointment, or gives it back; with the number of their card."""
+
+    appointment: Annotated[str, Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+    number: Annotated[str, Field(min_length=15, max_length=18)]
+
+
+class LeaseRequest(Message):
+    """Numbers for the time without the node."""
+
+    services: Annotated[tuple[Annotated[str, Field(max_length=32)], ...], Field(max_length=64)] = ()
+    """None: all."""
+    size: Annotated[int, Field(ge=1, le=20)] = 5
+    """So many of each, with those that are still held."""
+
+
+class ReservedNumber(Message):
+    """A number that this machine may give while the node is away; each once."""
+
+    ticket: str
+    number: str
+    service: str
+    service_name: str
+    windows: str
+    code: str
+    """Signed text of the QR."""
+
+
+class Lease(Message):
+    """All numbers that the machine holds. They end with the day."""
+
+    day: dt.date
+    numbers: tuple[ReservedNumber, ...]
+
+
+class OfflineTicket(Message):
+    """A number that was given while the node was away."""
+
+    ticket: Annotated[str, Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+    issued_at_ms: Annotated[int, Field(ge=0)]
+    uncertainty_ms: Annotated[int, Field(ge=0)] = 0
+    """How far the machine's clock may have been off."""
+    sealed: Annotated[bytes, Field(max_length=64 * 1024)]
+    """The `TicketRequest` as JSON, sealed to the node for this ticket (hallkit/wire/sealed.py)."""
+
+
+class OfflineTickets(Message):
+    tickets: Annotated[tuple[OfflineTicket, ...], Field(min_length=1, max_length=100)]
+
+
+class OfflineTicketsTaken(Message):
+    taken: tuple[str, ...]
+    """Stand in the queue, now or since before: the machine may forget them."""
+    refused: dict[str, str] = {}
+    """Ticket → code of the problem: asking again will not help."""
 
 
 class CatalogueDelta(Message):

@@ -17,7 +17,7 @@ WORDLESS_ROOMS = ("hallkit", "drivers", "edge_agent", "kiosk", "affairs", "ops")
 CONTENT = {
     "hallkit/lexicon/*": "the lexicon is words",
     "affairs/problems.py": "the one wording table of the HTTP API's problems",
-    "affairs/api.py": "summaries of the published contract",
+    "affairs/http/*": "summaries of the published contract",
     "drivers/id_card_reader/sdt_text.py": "code tables of the card's standard: sex, nation",
     "drivers/sim/*": "made-up people on simulated cards",
     "hallkit/model/item.py": "what an item costs if its author says nothing: content",

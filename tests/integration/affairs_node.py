@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -63,7 +64,9 @@ material_name = "居民户口簿"
 """
 
 
-def private_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+def private_pem(
+    key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey | X25519PrivateKey,
+) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -112,6 +115,7 @@ class Hall:
     folder: Path
     authority: Authority = field(default_factory=Authority)
     signing_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    submissions_key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -126,6 +130,7 @@ class Hall:
         self.write("content/items.toml", CONTENT_FILE)
         credentials = self.authority.identity("affairs", self.folder / "credentials")
         (credentials / "signing.pem").write_bytes(private_pem(self.signing_key))
+        (credentials / "submissions.key").write_bytes(private_pem(self.submissions_key))
         (credentials / "data.key").write_bytes(base64.b64encode(secrets.token_bytes(32)))
 
     @property

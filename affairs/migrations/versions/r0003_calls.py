@@ -59,6 +59,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_appointments"),
     )
     op.create_index("ix_appointments_applicant_mac", "appointments", ["applicant_mac"])
+    op.create_index(
+        "ix_appointments_sealed",
+        "appointments",
+        ["day"],
+        sqlite_where=sa.text("length(request) > 0"),
+    )
+    op.create_index("ix_slots_start_ms", "slots", ["start_ms"])
     op.create_index("ix_appointments_day_state", "appointments", ["day", "state"])
     op.create_table(
         "reserved",
@@ -73,6 +80,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("service", "day", "sequence", name="uq_reserved_service_day_sequence"),
         comment="Numbers that a machine may give while the node is away, and has not given yet",
     )
+    op.create_index("ix_reserved_day", "reserved", ["day"])
     op.create_index("ix_reserved_device_day_service", "reserved", ["device", "day", "service"])
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from affairs.http.node import Node
 from affairs.once import Once
 from affairs.publication import Publication
+from affairs.queue.blocks import Blocks
+from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Desk, Queue
 from affairs.queue.order import Order
@@ -88,6 +91,34 @@ def windows(store: Store, desk: Desk, once: Once, clock: SettableClock) -> Windo
     )
 
 
+@pytest.fixture
+def booking(store: Store, desk: Desk, once: Once, sealer: Sealer, clock: SettableClock) -> Booking:
+    return Booking(store, desk=desk, once=once, order=Order(), sealer=sealer, clock=clock)
+
+
+@pytest.fixture
+def submissions_key() -> X25519PrivateKey:
+    return X25519PrivateKey.generate()
+
+
+@pytest.fixture
+def blocks(
+    store: Store,
+    desk: Desk,
+    once: Once,
+    submissions_key: X25519PrivateKey,
+    clock: SettableClock,
+) -> Blocks:
+    return Blocks(
+        store,
+        desk=desk,
+        once=once,
+        order=Order(),
+        submissions_key=submissions_key,
+        clock=clock,
+    )
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -96,13 +127,22 @@ class Offered:
 
 
 @pytest.fixture
-def node(queue: Queue, windows: Windows, clock: SettableClock, tmp_path: Path) -> Node:
+def node(  # noqa: PLR0917  # pytest gives them by name
+    queue: Queue,
+    windows: Windows,
+    booking: Booking,
+    blocks: Blocks,
+    clock: SettableClock,
+    tmp_path: Path,
+) -> Node:
     snapshot = tmp_path / "catalogue.sqlite"
     snapshot.write_bytes(b"catalogue")
     manifest = CatalogueManifest(version="v1", size=9, sha256="5" * 64, signature="")
     return Node(
         queue=queue,
         windows=windows,
+        booking=booking,
+        blocks=blocks,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),

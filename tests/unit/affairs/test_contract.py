@@ -35,6 +35,10 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
                 if status >= "400":
                     assert list(response["content"]) == [PROBLEM_TYPE]
     assert sorted(names) == [
+        "bookAppointment",
+        "cancelAppointment",
+        "checkIn",
+        "findAppointments",
         "getCatalogueDelta",
         "getCatalogueManifest",
         "getCatalogueSnapshot",
@@ -44,7 +48,10 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
         "getWindow",
         "getWindowCase",
         "issueTicket",
+        "leaseNumbers",
         "listCalls",
         "listQueueServices",
+        "listSlots",
         "orderWindow",
+        "takeOfflineTickets",
     ]

@@ -73,10 +73,10 @@ def test_every_identity_has_what_it_needs_and_nothing_is_left_over(root: Path) -
     assert files == {
         "ca": ["ca-key.pem", "ca.pem"],
         "broker": tls,
-        "affairs": sorted([*tls, "data.key", "signing.pem"]),
+        "affairs": sorted([*tls, "data.key", "signing.pem", "submissions.key"]),
         "ops": sorted([*tls, "console.token"]),
-        "terminal-01": sorted([*tls, "catalogue.pub"]),
-        "terminal-02": sorted([*tls, "catalogue.pub"]),
+        "terminal-01": sorted([*tls, "catalogue.pub", "submissions.pub"]),
+        "terminal-02": sorted([*tls, "catalogue.pub", "submissions.pub"]),
         "witness": tls,
     }
 
