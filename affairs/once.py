@@ -67,6 +67,16 @@ class Once:
         )
         return Done(subject, again=False)
 
+    def subject(self, connection: sa.Connection, *, device: str, key: str) -> str | None:
+        """What a key made, if it was used."""
+        key_mac = self._sealer.fingerprint(b"key", key.encode())
+        found: str | None = connection.execute(
+            sa.select(writes.c.subject).where(
+                writes.c.device == device, writes.c.key_mac == key_mac
+            )
+        ).scalar_one_or_none()
+        return found
+
 
 def canonical(request: BaseModel) -> bytes:
     """Equal for requests that mean the same, whatever the order of their fields."""

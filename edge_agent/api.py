@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_agent.devices.print_queue import PrintQueue
+from edge_agent.numbers import Numbers
 from edge_agent.records import Recorder
 from hallkit.errors import NotPermitted, NotSupported, Reason
 from hallkit.model.device import DeviceReport
@@ -41,10 +42,12 @@ class AgentApi:
         reports: Callable[[], tuple[DeviceReport, ...]],
         queue: PrintQueue | None,
         events: Mapping[str, type[EventData]] = bus.TERMINAL_EVENTS,
+        numbers: Mapping[str, Handler] = MappingProxyType({}),
         leases: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         """`events`: what the application of this socket may tell, by type. `leases`: its requests
-        for them (`edge_agent.technician_api.lease_handlers`).
+        for them (`edge_agent.technician_api.lease_handlers`); `numbers`: those for numbers
+        (`number_handlers`).
         """
         self._events = events
         self._reports = reports
@@ -55,6 +58,7 @@ class AgentApi:
         self._link_up = False
         self._power = PowerPhase.MAINS
         self._maintenance = MaintenancePhase.INACTIVE
+        self._numbers: tuple[str, ...] = ()
         self._visits: set[Connection] = set()
         """Whoever said that a visit is under way."""
         self._away_s = clock.mono_s()
@@ -68,6 +72,7 @@ class AgentApi:
                 bus.PRINT_JOB: self._print_job,
                 bus.EVENT_ADD: self._event_add,
                 bus.VISIT_HOLD: self._visit_hold,
+                **numbers,
                 **leases,
             },
             snapshot=self._snapshot,
@@ -87,6 +92,10 @@ class AgentApi:
     def link_changed(self, *, up: bool) -> None:
         self._link_up = up
         self.server.publish(bus.LINK_CHANGED, bus.LinkChanged(up=up))
+
+    def numbers_are(self, services: tuple[str, ...]) -> None:
+        self._numbers = services
+        self.server.publish(bus.NUMBERS_CHANGED, bus.NumbersChanged(services=services))
 
     def power_is(self, phase: PowerPhase) -> None:
         self._power = phase
@@ -123,6 +132,7 @@ class AgentApi:
             link_up=self._link_up,
             power=self._power,
             maintenance=self._maintenance,
+            numbers=self._numbers,
         )
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:
@@ -158,3 +168,18 @@ class AgentApi:
         if self._queue is None:
             raise NotSupported("ticket_printer", Reason.UNSUPPORTED, "this machine has none")
         return self._queue
+
+
+def number_handlers(numbers: Numbers) -> dict[str, Handler]:
+    """The requests for numbers of the machine's own."""
+
+    async def offer(args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.NumberOffer, args)
+        return bus.NumberOffered(number=await numbers.offer(wanted.service, wanted.key))
+
+    async def give(args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.NumberGive, args)
+        given_ms = await numbers.give(wanted.ticket, wanted.key, wanted.sealed)
+        return bus.NumberGiven(issued_at_ms=given_ms)
+
+    return {bus.NUMBER_OFFER: offer, bus.NUMBER_GIVE: give}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from edge_agent import health, maintenance_mode
+from edge_agent import health, maintenance_mode, numbers
 from edge_agent.api import ROLE as TERMINAL_ROLE
-from edge_agent.api import SOCKET_NAME, AgentApi
+from edge_agent.api import SOCKET_NAME, AgentApi, number_handlers
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
 from edge_agent.content import CatalogueSync
@@ -25,6 +25,7 @@ from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.link import DeviceLink, tell_while_running
 from edge_agent.maintenance import MaintenanceState
 from edge_agent.maintenance_mode import Maintenance
+from edge_agent.numbers import Numbers
 from edge_agent.power_guard import PowerGuard, PoweroffFile
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
@@ -81,6 +82,7 @@ JOURNAL_STEPS = [
     outbox_store.SCHEMA + ";" + print_queue.SCHEMA,
     maintenance_mode.SCHEMA,
     device_memory.SCHEMA,
+    numbers.SCHEMA,
 ]
 
 
@@ -103,7 +105,9 @@ async def serve(ready: ReadyCallback) -> None:
         host.listen(memory.take)
         client = AffairsClient(base_url(settings.affairs), client_context(places.credentials))
         affairs = await stack.enter_async_context(client)
-        agent = await _Agent.assemble(settings, places, clock, journal, host=host, readers=readers)
+        agent = await _Agent.assemble(
+            settings, places, clock, journal, affairs=affairs, host=host, readers=readers
+        )
         agent.catalogue = catalogue = CatalogueSync(
             affairs,
             clock,
@@ -116,6 +120,7 @@ async def serve(ready: ReadyCallback) -> None:
             tasks.create_task(memory.run(), name="device memory")
             tasks.create_task(host.follow_plugs(), name="plugs")
             tasks.create_task(catalogue.run(), name="catalogue")
+            tasks.create_task(agent.numbers.run(), name="numbers")
             tasks.create_task(agent.leases.run(), name="leases")
             tasks.create_task(agent.maintenance.run(), name="maintenance")
             tasks.create_task(agent.report_health(places), name="health")
@@ -155,6 +160,7 @@ class _Agent:
     technician: TechnicianApi
     maintenance: Maintenance
     leases: Leases
+    numbers: Numbers
     card_worker: CardWorker
     device_link: DeviceLink
     link: MqttLink
@@ -185,6 +191,7 @@ class _Agent:
         clock: Clock,
         journal: Journal,
         *,
+        affairs: AffairsClient,
         host: PeripheralHost,
         readers: Sequence[DeviceReport],
     ) -> _Agent:
@@ -220,12 +227,20 @@ class _Agent:
             used_by=self._used_by,
             changed=self._lease_changed,
         )
+        self.numbers = Numbers(
+            journal,
+            affairs,
+            clock,
+            of_each=settings.numbers.of_each,
+            changed=self._numbers_changed,
+        )
         self.api = AgentApi(
             places.runtime / SOCKET_NAME,
             self.recorder,
             clock,
             reports=reports,
             queue=self.queue,
+            numbers=number_handlers(self.numbers),
             leases=lease_handlers(self.leases, TERMINAL_ROLE),
         )
         self.maintenance = Maintenance(
@@ -406,6 +421,9 @@ class _Agent:
             for last in list(self._recorded.values()):
                 if last.maintenance and last.device.reason is not None:
                     self._record_device(last.device)
+
+    def _numbers_changed(self, services: tuple[str, ...]) -> None:
+        self.api.numbers_are(services)
 
     def _is_serving(self) -> bool:
         return self.api.in_visit or (self.queue is not None and self.queue.printing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from edge_agent.card_settings import CardReaderSection
 from edge_agent.devices.host import Configured, peripherals_of
@@ -11,6 +13,13 @@ from edge_agent.maintenance import MaintenanceSection
 from edge_agent.power import PowerSection
 from hallkit.runtime.config import Mistakes, Section, Stack
 from hallkit.runtime.settings import AffairsSection, BrokerSection, DeviceSection, SiteSection
+
+
+class NumbersSection(Section):
+    """`[numbers]`: what the machine holds for the time without the business node."""
+
+    of_each: Annotated[int, Field(ge=0, le=20)] = 5
+    """So many of each service; 0: without the node it gives none."""
 
 
 class AgentSettings(Section):
@@ -22,6 +31,7 @@ class AgentSettings(Section):
     affairs: AffairsSection = AffairsSection()
     card_reader: CardReaderSection = CardReaderSection()
     maintenance: MaintenanceSection = MaintenanceSection()
+    numbers: NumbersSection = NumbersSection()
     power: PowerSection = PowerSection()
     peripherals: list[dict[str, Any]] = []
 

@@ -9,6 +9,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
 from hallkit.catalogue.misses import Misses
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.runtime.clock import SystemClock
@@ -17,6 +19,7 @@ from hallkit.runtime.keeper import Standby
 from hallkit.runtime.last_good import LastGood
 from hallkit.runtime.lifecycle import ReadyCallback, run
 from hallkit.runtime.tls import client_context
+from hallkit.wire.sealed import read_public_key
 from kiosk.service import KioskService
 from kiosk.settings import KioskSettings, parse, read_files
 
@@ -44,6 +47,7 @@ async def serve(ready: ReadyCallback) -> None:
             idle_ask_s=settings.kiosk.idle_ask_s,
             idle_end_s=settings.kiosk.idle_end_s,
             affairs=affairs,
+            sealed_to=_node_key(places.credentials / "submissions.pub"),
             misses=Misses(places.state / MISSES),
             clock=SystemClock(),
         )
@@ -60,6 +64,11 @@ async def serve(ready: ReadyCallback) -> None:
                 beat.cancel()
             for end in ends:
                 end.cancel()
+
+
+def _node_key(path: Path) -> X25519PublicKey | None:
+    """None on a machine that has not been given it: without the node it gives no numbers."""
+    return read_public_key(path) if path.exists() else None
 
 
 def main() -> int:

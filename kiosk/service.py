@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
 from hallkit.catalogue.installed import installed, open_installed
 from hallkit.catalogue.misses import Misses
 from hallkit.catalogue.snapshot import Catalogue
@@ -22,6 +24,7 @@ from hallkit.lexicon.words import words
 from hallkit.model.device import DeviceReport
 from hallkit.model.ids import VisitId, new_id
 from hallkit.model.printing import PrintJob, PrintJobState
+from hallkit.model.ticket import Ticket
 from hallkit.runtime.bus import BusClient, BusServer, Connection, parse_args
 from hallkit.runtime.clock import Clock, utc
 from hallkit.runtime.keys import load_publics
@@ -30,6 +33,7 @@ from hallkit.wire import agent_bus as bus
 from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
+from hallkit.wire.sealed import seal
 from kiosk.finding import found_by
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
@@ -101,6 +105,7 @@ class KioskService:
         idle_ask_s: float,
         idle_end_s: float,
         affairs: Affairs,
+        sealed_to: X25519PublicKey | None = None,
         misses: Misses,
         clock: Clock,
         waits_interval_s: float = WAITS_INTERVAL_S,
@@ -116,6 +121,8 @@ class KioskService:
         self._idle_ask_s = idle_ask_s
         self._idle_end_s = idle_end_s
         self._affairs = affairs
+        self._sealed_to = sealed_to
+        """The node's key: what a citizen said is sealed to it before it leaves this process."""
         self._misses = misses
         self._clock = clock
         self._waits_interval_s = waits_interval_s
@@ -365,7 +372,12 @@ class KioskService:
 
     async def _on_agent_snapshot(self, data: dict[str, Any]) -> None:
         snapshot = parse_args(bus.AgentSnapshot, data)
-        self._look(devices=snapshot.devices, power=snapshot.power, maintenance=snapshot.maintenance)
+        self._look(
+            devices=snapshot.devices,
+            power=snapshot.power,
+            maintenance=snapshot.maintenance,
+            numbers=snapshot.numbers,
+        )
         if self._visit.started_ms is not None and self._visit.step is not Step.CLOSED:
             self._spawn(self._hold_machine(on=True), "hold machine")
         self._heed_machine()
@@ -385,6 +397,8 @@ class KioskService:
             case bus.MAINTENANCE_CHANGED:
                 self._look(maintenance=parse_args(bus.MaintenanceTold, data).phase)
                 self._heed_machine()
+            case bus.NUMBERS_CHANGED:
+                self._look(numbers=parse_args(bus.NumbersChanged, data).services)
             case bus.PRINT_CHANGED:
                 job = parse_args(bus.PrintJobResult, data).job
                 self._jobs_heard[job.id] = job
@@ -473,8 +487,11 @@ class KioskService:
                 issued = await self._affairs.issue_ticket(
                     wanted.request, idempotency_key=wanted.key
                 )
-        except TimeoutError:
-            self._happen(ev.TicketRefused(LinkDown.code))
+        except (TimeoutError, LinkDown):
+            ticket = await self._own_ticket(wanted)
+            given = ev.TicketRefused(LinkDown.code) if ticket is None else ev.TicketGiven(ticket)
+            self._last_tap_s = self._clock.mono_s()
+            self._happen(given)
         except Rejected as fault:
             self._happen(ev.TicketRefused(fault.problem_code))
         except HallError as fault:
@@ -482,6 +499,35 @@ class KioskService:
         else:
             self._last_tap_s = self._clock.mono_s()
             self._happen(ev.TicketGiven(issued.ticket))
+
+    async def _own_ticket(self, wanted: ev.TakeTicket) -> Ticket | None:
+        """A number that the machine holds for the time without the node; None if it has none."""
+        item = self._catalogue.item(wanted.request.item) if self._catalogue is not None else None
+        if item is None or self._sealed_to is None:
+            return None
+        offer = bus.NumberOffer(service=item.service, key=wanted.key)
+        try:
+            offered = await self._agent.request(bus.NUMBER_OFFER, offer, bus.NumberOffered)
+            number = offered.number
+            if number is None:
+                return None
+            content = wanted.request.model_dump_json().encode()
+            sealed = seal(content, self._sealed_to, subject=number.ticket)
+            give = bus.NumberGive(ticket=number.ticket, key=wanted.key, sealed=sealed)
+            given = await self._agent.request(bus.NUMBER_GIVE, give, bus.NumberGiven)
+        except (LinkDown, Rejected) as fault:
+            self._log.warning("number.not_given", fault=fault.code)
+            return None
+        return Ticket(
+            id=number.ticket,
+            number=number.number,
+            service=number.service,
+            service_name=number.service_name,
+            windows=number.windows,
+            issued_at_ms=given.issued_at_ms,
+            waiting_ahead=None,
+            code=number.code,
+        )
 
     async def _watch_waits(self) -> None:
         while True:

@@ -22,6 +22,7 @@ from affairs.queue.services import spoken_number
 from affairs.store import Store, reserved, tickets
 from hallkit.errors import TrustError
 from hallkit.model.ids import new_id
+from hallkit.model.ticket import TicketState
 from hallkit.runtime.clock import Clock, local_date
 from hallkit.wire.affairs_api import (
     Lease,
@@ -87,7 +88,7 @@ class Blocks:
                 work=lambda: fill(connection),
             )
             numbers = tuple(self._number(row) for row in self._held(connection, device, day))
-            return Lease(day=day, numbers=numbers)
+            return Lease(day=day, numbers=numbers, as_of_ms=now_ms)
 
         return await self._store.transaction(work)
 
@@ -145,6 +146,27 @@ class Blocks:
         )
         self._desk.write(connection, new, issued_ms=came_ms)
         connection.execute(reserved.delete().where(*mine))
+        if one.key:
+            self._void_twin(connection, one, device, now_ms)
+
+    def _void_twin(
+        self, connection: sa.Connection, one: OfflineTicket, device: str, now_ms: int
+    ) -> None:
+        """One attempt, two numbers: the answer with the first was lost, or its service died.
+
+        The citizen holds the later one. Where the clocks can't tell which that is, both stay: a
+        number too many is skipped, a number too few is a person who is not called.
+        """
+        twin_id = self._once.subject(connection, device=device, key=one.key)
+        if twin_id is None or twin_id == one.ticket:
+            return
+        twin, mine = (rows.ticket_row(connection, each) for each in (twin_id, one.ticket))
+        apart_ms = mine.issued_at_ms - twin.issued_at_ms
+        if abs(apart_ms) <= one.uncertainty_ms:
+            return
+        earlier = twin if apart_ms > 0 else mine
+        if earlier.state == TicketState.WAITING:
+            rows.move(connection, earlier, TicketState.VOID, at_ms=now_ms)
 
     def _said(self, one: OfflineTicket) -> tuple[TicketRequest, bytes]:
         try:

@@ -22,11 +22,13 @@ import httpx
 from pydantic import ValidationError
 
 from hallkit.errors import LinkDown, Rejected, WireError
+from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
 from hallkit.runtime.settings import AffairsSection
 from hallkit.wire.affairs_api import (
+    BLOCKS,
     CATALOGUE_DELTA,
     CATALOGUE_MANIFEST,
     CATALOGUE_SNAPSHOT,
@@ -37,6 +39,10 @@ from hallkit.wire.affairs_api import (
     WINDOWS,
     Calls,
     CatalogueManifest,
+    Lease,
+    LeaseRequest,
+    OfflineTickets,
+    OfflineTicketsTaken,
     Problem,
     QueueServices,
     TicketCase,
@@ -108,6 +114,15 @@ class AffairsClient:
         return await self._write(
             TicketIssued, TICKETS, request, idempotency_key, retry_for_s=retry_for_s
         )
+
+    async def lease_numbers(self, request: LeaseRequest, idempotency_key: str) -> Lease:
+        """Numbers for the time without the node: all that this machine holds then."""
+        return await self._write(Lease, BLOCKS, request, idempotency_key, retry_for_s=0)
+
+    async def take_offline(self, given: OfflineTickets) -> OfflineTicketsTaken:
+        """Who got a number while the node was away. To tell it twice changes nothing."""
+        path = f"{BLOCKS}/tickets"
+        return await self._write(OfflineTicketsTaken, path, given, new_id(), retry_for_s=0)
 
     async def order_window(
         self,

@@ -75,7 +75,8 @@ class Ticket(Value):
     windows: str
     """Where it will be called, in words: `2楼 A区 12-15号窗口`."""
     issued_at_ms: int
-    waiting_ahead: int
+    waiting_ahead: int | None
+    """None: given while the node was away, and nobody knew."""
     code: str
     """Signed text of the QR: `HK1.T.<id>.<day>.<number>.<signature>`."""
     state: TicketState = TicketState.WAITING

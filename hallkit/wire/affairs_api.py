@@ -254,6 +254,8 @@ class Lease(Message):
 
     day: dt.date
     numbers: tuple[ReservedNumber, ...]
+    as_of_ms: int
+    """The node's clock: how far is the machine's off?"""
 
 
 class OfflineTicket(Message):
@@ -263,6 +265,9 @@ class OfflineTicket(Message):
     issued_at_ms: Annotated[int, Field(ge=0)]
     uncertainty_ms: Annotated[int, Field(ge=0)] = 0
     """How far the machine's clock may have been off."""
+    key: Annotated[str, Field(max_length=128)] = ""
+    """The idempotency key under which the node was asked before: it may have given a number of
+    which the machine never heard."""
     sealed: Annotated[bytes, Field(max_length=64 * 1024)]
     """The `TicketRequest` as JSON, sealed to the node for this ticket (hallkit/wire/sealed.py)."""
 

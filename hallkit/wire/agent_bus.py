@@ -1,8 +1,9 @@
 """What the edge agent's processes offer on local buses, as typed requests, results and events.
 
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
-`visit.hold`; events `device.changed`, `print.changed`, `link.changed`, `power.changed`,
-`maintenance.changed`; the snapshot is `AgentSnapshot`. No card passes.
+`visit.hold`, `number.offer`, `number.give`; events `device.changed`, `print.changed`,
+`link.changed`, `numbers.changed`, `power.changed`, `maintenance.changed`; the snapshot is
+`AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
@@ -31,6 +32,7 @@ from hallkit.model.identity import IdentityCard
 from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintOutcome, Slip
+from hallkit.wire.affairs_api import ReservedNumber
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
 
@@ -39,6 +41,8 @@ PRINT_SUBMIT = "print.submit"
 PRINT_JOB = "print.job"
 CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
+NUMBER_OFFER = "number.offer"
+NUMBER_GIVE = "number.give"
 VISIT_HOLD = "visit.hold"
 DEVICE_LEASE = "device.lease"
 DEVICE_RENEW = "device.renew"
@@ -54,6 +58,7 @@ CARD_UNREADABLE = "card.unreadable"
 CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
+NUMBERS_CHANGED = "numbers.changed"
 POWER_CHANGED = "power.changed"
 MAINTENANCE_CHANGED = "maintenance.changed"
 
@@ -71,6 +76,8 @@ class AgentSnapshot(Message):
     link_up: bool
     power: PowerPhase = PowerPhase.MAINS
     maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
+    numbers: tuple[Annotated[str, Field(max_length=32)], ...] = ()
+    """Services of which the machine holds numbers for the time without the node."""
 
 
 class TechnicianSnapshot(Message):
@@ -108,6 +115,38 @@ class PrintJobResult(Message):
     """Result of `print.submit` and `print.job`; data of `print.changed`."""
 
     job: PrintJob
+
+
+class NumberOffer(Message):
+    """A number of the machine's own, since the node does not answer. Not given yet."""
+
+    service: Annotated[str, Field(min_length=1, max_length=32)]
+    key: Annotated[str, Field(min_length=8, max_length=128)]
+    """Of the attempt, as the node was asked: the same key gets the same number."""
+
+
+class NumberOffered(Message):
+    number: ReservedNumber | None = None
+    """None: no number of that service is left today."""
+
+
+class NumberGive(Message):
+    """The citizen gets this number; it is on the disk when the answer comes."""
+
+    ticket: Annotated[str, Field(max_length=26)]
+    key: Annotated[str, Field(min_length=8, max_length=128)]
+    sealed: Annotated[bytes, Field(max_length=64 * 1024)]
+    """What they said, sealed to the node: the machine cannot open it again."""
+
+
+class NumberGiven(Message):
+    issued_at_ms: int
+
+
+class NumbersChanged(Message):
+    """Data of `numbers.changed`."""
+
+    services: tuple[Annotated[str, Field(max_length=32)], ...]
 
 
 class CardWatch(Message):

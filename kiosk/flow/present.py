@@ -93,7 +93,8 @@ def _machine_notice(around: Surroundings, words: Words) -> Notice | None:
     if around.power is PowerPhase.MAINS:
         power = faults.AS_USUAL  # an empty battery that is being charged is a technician's matter
     if power == faults.AS_USUAL and not around.hall_up and around.waits_at_ms is not None:
-        return Notice(tone="attention", text=words("machine.hall_down"))
+        key = "machine.hall_down_numbers" if around.numbers else "machine.hall_down"
+        return Notice(tone="attention", text=words(key))
     first = next((key for key in (power, *told.values()) if key != faults.AS_USUAL), None)
     return None if first is None else Notice(tone="attention", text=words(first))
 
@@ -457,7 +458,9 @@ def _ticket(visit: Visit, around: Surroundings, words: Words) -> View:
             Row(label=words("ticket.window"), value=ticket.windows),
             Row(
                 label=words("ticket.ahead"),
-                value=words("confirm.ahead_value", waiting=ticket.waiting_ahead),
+                value=words("confirm.ahead_value", waiting=ticket.waiting_ahead)
+                if ticket.waiting_ahead is not None
+                else words("ticket.ahead_unknown"),
             ),
         ),
         notice=Notice(

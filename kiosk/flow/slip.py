@@ -28,7 +28,7 @@ def ticket_slip(
         FeedLine(),
         TextLine(text=words("slip.item", item=item)),
         TextLine(text=words("slip.window", windows=ticket.windows), bold=True),
-        TextLine(text=words("slip.ahead", waiting=ticket.waiting_ahead)),
+        TextLine(text=_ahead(ticket, words)),
         TextLine(text=words("slip.taken", time=taken)),
         RuleLine(),
     ]
@@ -41,3 +41,9 @@ def ticket_slip(
         TextLine(text=words("slip.note"), align="center"),
     ]
     return Slip(lines=tuple(lines), reprint_mark=words("slip.reprint"))
+
+
+def _ahead(ticket: Ticket, words: Words) -> str:
+    if ticket.waiting_ahead is None:
+        return words("slip.ahead_unknown")
+    return words("slip.ahead", waiting=ticket.waiting_ahead)

@@ -124,6 +124,8 @@ class Surroundings(Value):
     """When the waits were heard; None before the first time."""
     hall_up: bool = False
     """The business node answers."""
+    numbers: tuple[str, ...] = ()
+    """Services of which the machine has numbers of its own, for the time without the node."""
     catalogue_ready: bool = False
     popular: tuple[Found, ...] = ()
     """Items that stand on the first screen."""

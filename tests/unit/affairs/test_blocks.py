@@ -152,6 +152,38 @@ async def test_one_that_cannot_be_taken_holds_up_no_other(blocks: Blocks, machin
     assert (await machine.tell(machine.give(mine))).taken == (mine.ticket,)
 
 
+@pytest.mark.parametrize("first", ["online", "machine"])
+async def test_of_two_numbers_for_one_attempt_the_later_one_counts(
+    first: str, blocks: Blocks, machine: Machine, queue: Queue, clock: SettableClock
+) -> None:
+    """Online: the answer was lost. Machine: its service died and asked again."""
+    number = (await lease(blocks)).numbers[0]
+    clock.now += dt.timedelta(minutes=1)
+    began_ms = clock.wall_ms()
+    if first == "machine":
+        clock.now += dt.timedelta(seconds=8)
+    online = (await queue.issue(SAID, device=DEVICE, key="attempt-1")).ticket
+    gave_ms = began_ms + (8000 if first == "online" else 0)
+    clock.now += dt.timedelta(minutes=1)
+    given = machine.give(number, issued_ms=gave_ms)
+    given = given.model_copy(update={"key": "attempt-1", "uncertainty_ms": 1000})
+    assert (await machine.tell(given)).taken == (number.ticket,)
+    states = [(await queue.ticket(one)).state for one in (online.id, number.ticket)]
+    waiting, void = TicketState.WAITING, TicketState.VOID
+    assert states == ([void, waiting] if first == "online" else [waiting, void])
+
+
+async def test_where_the_clocks_cannot_tell_both_numbers_stay(
+    blocks: Blocks, machine: Machine, queue: Queue
+) -> None:
+    number = (await lease(blocks)).numbers[0]
+    online = (await queue.issue(SAID, device=DEVICE, key="attempt-1")).ticket
+    given = machine.give(number).model_copy(update={"key": "attempt-1", "uncertainty_ms": 9000})
+    await machine.tell(given)
+    for one in (online.id, number.ticket):
+        assert (await queue.ticket(one)).state is TicketState.WAITING
+
+
 async def test_another_machines_numbers_are_not_taken(blocks: Blocks, machine: Machine) -> None:
     given = machine.give((await lease(blocks)).numbers[0])
     told = await machine.tell(given, device="terminal-02")

@@ -1,0 +1,225 @@
+"""Numbers that the machine holds for the time without the business node, and who got one.
+
+Leased for the day while the node answers; given when it does not. What was given is in the journal
+before the citizen hears of it, sealed so that the machine itself cannot read it again, and is told
+to the node as soon as it is back. Only then the row goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from hallkit.errors import HallError, NotSupported, Reason, StoreError
+from hallkit.model.ids import new_id
+from hallkit.runtime.backoff import Backoff
+from hallkit.runtime.clock import Clock, local_date
+from hallkit.runtime.journal import Journal
+from hallkit.runtime.log import get_logger
+from hallkit.wire.affairs_api import (
+    Lease,
+    LeaseRequest,
+    OfflineTicket,
+    OfflineTickets,
+    OfflineTicketsTaken,
+    ReservedNumber,
+)
+
+SCHEMA = """\
+create table numbers (
+    ticket text primary key, day text not null, service text not null, number text not null,
+    key text unique, given_at_ms integer, uncertainty_ms integer, sealed blob
+)"""
+"""`number` is a `ReservedNumber`; the last four are set when it is given."""
+
+_EVERY_S = 600.0
+"""A lease is looked after so often, and after each number that was given."""
+_RETRY_S, _RETRY_CAP_S = 2.0, 60.0
+_TOLD_AT_ONCE = 20
+
+
+class Node(Protocol):
+    """What is used of `hallkit.clients.affairs.AffairsClient`."""
+
+    async def lease_numbers(self, request: LeaseRequest, idempotency_key: str) -> Lease: ...
+
+    async def take_offline(self, given: OfflineTickets) -> OfflineTicketsTaken: ...
+
+
+class Numbers:
+    """What the machine holds; `run` it in a task."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        node: Node,
+        clock: Clock,
+        *,
+        of_each: int,
+        changed: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        """`of_each`: how many of each service; 0: none. `changed` hears of which services."""
+        self._journal = journal
+        self._node = node
+        self._clock = clock
+        self._of_each = of_each
+        self._changed = changed
+        self._services: tuple[str, ...] = ()
+        self._uncertainty_ms = 0
+        self._wake = asyncio.Event()
+        self._log = get_logger()
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Of which it holds a number that can be given now, as far as was heard."""
+        return self._services
+
+    async def run(self) -> None:
+        """Lease, and tell who got one, until cancelled."""
+        await self._look()
+        failing = ""
+        backoff = Backoff(base_s=_RETRY_S, cap_s=_RETRY_CAP_S)
+        while True:
+            self._wake.clear()
+            try:
+                await self.tell()
+                if self._of_each:
+                    await self.lease()
+            except HallError as fault:
+                if failing != fault.code:
+                    self._log.warning("numbers.not_leased", fault=fault.code, why=str(fault))
+                failing = fault.code
+                delay_s = backoff.next_s()
+            else:
+                failing = ""
+                backoff.reset()
+                delay_s = _EVERY_S
+            await self._pause(delay_s)
+
+    async def lease(self) -> None:
+        """Hold as many as wanted for today. What the node does not know of is given to nobody."""
+        asked_ms = self._clock.wall_ms()
+        lease = await self._node.lease_numbers(LeaseRequest(size=self._of_each), new_id())
+        now_ms = self._clock.wall_ms()
+        # The node looked at its clock while we waited for its answer.
+        self._uncertainty_ms = max(abs(lease.as_of_ms - asked_ms), abs(lease.as_of_ms - now_ms))
+        day = lease.day.isoformat()
+
+        def keep(db: sqlite3.Connection) -> None:
+            known = {one.ticket for one in lease.numbers}
+            held = db.execute("select ticket from numbers where given_at_ms is null").fetchall()
+            gone = [(row["ticket"],) for row in held if row["ticket"] not in known]
+            db.executemany("delete from numbers where ticket = ?", gone)
+            db.executemany(
+                "insert or ignore into numbers (ticket, day, service, number) values (?, ?, ?, ?)",
+                [(one.ticket, day, one.service, one.model_dump_json()) for one in lease.numbers],
+            )
+
+        await self._journal.write(keep)
+        await self._look()
+
+    async def tell(self) -> None:
+        """Tell the node who got a number, the first first, until it knows of all."""
+        while True:
+            rows = await self._journal.read(
+                lambda db: db.execute(_GIVEN, (_TOLD_AT_ONCE,)).fetchall()
+            )
+            if not rows:
+                return
+            given = tuple(
+                OfflineTicket(
+                    ticket=row["ticket"],
+                    issued_at_ms=row["given_at_ms"],
+                    uncertainty_ms=row["uncertainty_ms"],
+                    key=row["key"],
+                    sealed=row["sealed"],
+                )
+                for row in rows
+            )
+            told = await self._node.take_offline(OfflineTickets(tickets=given))
+            if told.refused:
+                # The node will not take it another time either; nobody else can read it.
+                self._log.error("numbers.refused", problems=sorted(set(told.refused.values())))
+            done = [(ticket,) for ticket in (*told.taken, *told.refused)]
+            if not done:
+                return
+
+            def forget(db: sqlite3.Connection, done: list[tuple[str]] = done) -> None:
+                db.executemany("delete from numbers where ticket = ?", done)
+
+            await self._journal.write(forget)
+            self._log.info("numbers.told", count=len(told.taken))
+
+    async def offer(self, service: str, key: str) -> ReservedNumber | None:
+        """The number that this attempt has, or the next one of the service; not given yet."""
+        today = local_date(self._clock.wall_ms()).isoformat()
+
+        def read(db: sqlite3.Connection) -> sqlite3.Row | None:
+            mine = db.execute("select * from numbers where key = ?", (key,)).fetchone()
+            if mine is not None:
+                return mine  # type: ignore[no-any-return]
+            return db.execute(_NEXT, (service, today)).fetchone()  # type: ignore[no-any-return]
+
+        row = await self._journal.read(read)
+        try:
+            return None if row is None else ReservedNumber.model_validate_json(row["number"])
+        except ValidationError:
+            raise StoreError("a number of another version") from None
+
+    async def give(self, ticket: str, key: str, sealed: bytes) -> int:
+        """When it was given, in milliseconds of the wall clock; on the disk when this returns.
+
+        The same attempt gets the same answer. `NotSupported` if the number is not ours to give.
+        """
+        now_ms = self._clock.wall_ms()
+        today = local_date(now_ms).isoformat()
+
+        def keep(db: sqlite3.Connection) -> int | None:
+            mine = db.execute("select * from numbers where key = ?", (key,)).fetchone()
+            if mine is not None:
+                return int(mine["given_at_ms"]) if mine["ticket"] == ticket else None
+            done = db.execute(_GIVE, (key, now_ms, self._uncertainty_ms, sealed, ticket, today))
+            return now_ms if done.rowcount else None
+
+        given_ms = await self._journal.write(keep)
+        if given_ms is None:
+            raise NotSupported("numbers", Reason.UNSUPPORTED, "it is not held, or given already")
+        await self._look()
+        self._wake.set()
+        return given_ms
+
+    async def _look(self) -> None:
+        """Which services have a number left, for whoever shows it."""
+        today = local_date(self._clock.wall_ms()).isoformat()
+        rows = await self._journal.read(lambda db: db.execute(_LEFT, (today,)).fetchall())
+        services = tuple(row["service"] for row in rows)
+        if services != self._services:
+            self._services = services
+            self._changed(services)
+
+    async def _pause(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        waking = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            waking.cancel()
+
+
+_GIVEN = "select * from numbers where given_at_ms is not null order by given_at_ms limit ?"
+_NEXT = (
+    "select * from numbers where service = ? and day = ? and given_at_ms is null "
+    "order by ticket limit 1"
+)
+_GIVE = (
+    "update numbers set key = ?, given_at_ms = ?, uncertainty_ms = ?, sealed = ? "
+    "where ticket = ? and day = ? and given_at_ms is null"
+)
+_LEFT = (
+    "select distinct service from numbers where day = ? and given_at_ms is null order by service"
+)
