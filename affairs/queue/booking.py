@@ -30,7 +30,6 @@ from hallkit.wire.affairs_api import (
 
 DAYS_AHEAD = 14
 _MINUTE_MS = 60_000
-_DAY_MS = 24 * 60 * _MINUTE_MS
 
 
 class Booking:
@@ -97,7 +96,8 @@ class Booking:
             now_ms = self._clock.wall_ms()
             day = local_date(request.start_ms)
             is_slot = request.start_ms in starts_ms(service, day)
-            if not is_slot or not now_ms < request.start_ms < now_ms + DAYS_AHEAD * _DAY_MS:
+            last = local_date(now_ms) + dt.timedelta(days=DAYS_AHEAD)
+            if not is_slot or request.start_ms <= now_ms or day > last:
                 raise Refused(ProblemCode.SLOT_UNKNOWN)
             self._occupy(connection, service, request.start_ms)
             appointment_id = new_id()

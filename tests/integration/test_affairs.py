@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import re
+import shutil
 import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +17,34 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from affairs.api import document
+from affairs.catalogue_source import CONTENT
 from hallkit.catalogue.snapshot import Catalogue
 from hallkit.clients.affairs import AffairsClient
 from hallkit.errors import LinkDown, Rejected, TrustError
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import Ticket, TicketState
+from hallkit.runtime.clock import SystemClock, local_date
 from hallkit.runtime.tls import client_context
 from hallkit.wire.affairs_api import (
+    APPOINTMENTS,
+    BLOCKS,
     CATALOGUE_DELTA,
+    CATALOGUE_MANIFEST,
     CATALOGUE_SNAPSHOT,
     HEALTH,
     IDEMPOTENCY_HEADER,
     PROBLEM_TYPE,
+    QUEUE_CALLS,
+    QUEUE_SERVICES,
+    SLOTS,
     TICKETS,
+    WINDOWS,
     Applicant,
     Problem,
     TicketRequest,
 )
 from hallkit.wire.ticket_code import verify_code
-from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, Authority, Hall
+from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, NODE_FILE, Authority, Hall
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +55,12 @@ REQUEST = TicketRequest(
     answers={"who": "本人"},
     applicant=Applicant(name=NAME, number=NUMBER, card_kind="resident"),
 )
+
+
+CALLERS = "[affairs.callers]\nwindow-05 = 5\nwindow-99 = 999\n"
+BY_THE_HOUR = {("checkIn", "200"), ("checkIn", "201")}
+"""One checks in on the day and for a slot that is still to come: tests/unit/affairs/test_booking.py
+has a clock of its own."""
 
 
 @pytest.fixture
@@ -218,10 +238,7 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
 
     async def call(http: httpx.AsyncClient, method: str, path: str, **how: Any) -> httpx.Response:
         response = await http.request(method, path, **how)
-        template = path
-        for root, name in ((TICKETS, "ticket_id"), (CATALOGUE_DELTA, "from_sha256")):
-            if path.startswith(f"{root}/"):
-                template = f"{root}/{{{name}}}"
+        template = next(one for one in contract["paths"] if _matches(one, path))
         operation = contract["paths"][template][method.lower()]
         documented = operation["responses"][str(response.status_code)]
         seen.add((operation["operationId"], str(response.status_code)))
@@ -235,6 +252,8 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
             assert response.content == b""
         return response
 
+    shutil.copytree(CONTENT / "hall", hall.content / "hall")
+    hall.write("affairs.toml", NODE_FILE.format(content=hall.content) + CALLERS)
     async with hall.running():
         pass  # it has offered one catalogue before
     former = {path.stem for path in (hall.state / "catalogue").glob("*.sqlite")}.pop()
@@ -244,35 +263,120 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:
         body = REQUEST.model_dump(mode="json")
         ticket = (await call(http, "POST", TICKETS, json=body, headers=key)).json()["ticket"]
         await call(http, "POST", TICKETS, json=body, headers=key)
-        await call(http, "POST", TICKETS, json=body)
         await call(http, "POST", TICKETS, json={"item": "x"}, headers=key)
-        await call(http, "POST", TICKETS, content=b" " * 300_000, headers=key)
+        await _refusals(partial(call, http), TICKETS, body)
         fresh = {IDEMPOTENCY_HEADER: new_id()}
         await call(http, "POST", TICKETS, json={"item": "x"}, headers=fresh)
         await call(other, "POST", TICKETS, json=body, headers=fresh)
-        await call(http, "GET", f"{TICKETS}/{ticket['id']}")
-        await call(http, "GET", f"{TICKETS}/{new_id()}")
-        await call(http, "GET", f"{TICKETS}/A001")
-        await call(other, "GET", f"{TICKETS}/{ticket['id']}")
-        for path in contract["paths"]:
-            if not path.startswith((TICKETS, CATALOGUE_DELTA)):
-                await call(http, "GET", path)
+        for rest in ("", "/progress"):
+            for one in (ticket["id"], new_id(), "A001"):
+                await call(http, "GET", f"{TICKETS}/{one}{rest}")
+            await call(other, "GET", f"{TICKETS}/{ticket['id']}{rest}")
+        for path in (HEALTH, QUEUE_SERVICES, QUEUE_CALLS, CATALOGUE_MANIFEST, CATALOGUE_SNAPSHOT):
+            await call(http, "GET", path)
+        async with _http(hall, "window-05") as window, _http(hall, "window-99") as nowhere:
+            await _windows(partial(call, window), ticket["id"])
+            for rest in ("", "/case"):
+                await call(nowhere, "GET", f"{WINDOWS}/999{rest}")
+                await call(other, "GET", f"{WINDOWS}/5{rest}")
+            await call(other, "POST", f"{WINDOWS}/5/orders", json={"do": "open"}, headers=fresh)
+        await _appointments(partial(call, http), partial(call, other))
+        await _numbers(partial(call, http), partial(call, other))
         for sha256 in (former, "0" * 64, "former"):
             await call(http, "GET", f"{CATALOGUE_DELTA}/{sha256}")
         etag = (await http.get(CATALOGUE_SNAPSHOT)).headers["etag"]
         await call(http, "GET", CATALOGUE_SNAPSHOT, headers={"If-None-Match": etag})
         assert (await http.get(HEALTH)).json()["status"] == "ok"
-        lost = await http.get("/v1/nothing")
-        assert (lost.status_code, lost.headers["content-type"]) == (404, PROBLEM_TYPE)
+        assert (await http.get("/v1/nothing")).headers["content-type"] == PROBLEM_TYPE
+    expected = _documented(contract)
+    assert expected - seen == BY_THE_HOUR
+    assert seen <= expected
 
-    expected = {
+
+def _documented(contract: dict[str, Any]) -> set[tuple[str, str]]:
+    """Operation and status, but for those of a node that is broken or away."""
+    return {
         (operation["operationId"], status)
         for operations in contract["paths"].values()
         for operation in operations.values()
         for status in operation["responses"]
         if status < "500"
     }
-    assert seen == expected
+
+
+def _matches(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+
+
+def _key() -> dict[str, str]:
+    return {IDEMPOTENCY_HEADER: new_id()}
+
+
+Call = Callable[..., Awaitable[httpx.Response]]
+
+
+async def _refusals(call: Call, path: str, body: Any) -> None:
+    """What every write refuses: no key, what is no request, too much of it."""
+    await call("POST", path, json=body)
+    await call("POST", path, json=[], headers=_key())
+    await call("POST", path, content=b" " * 300_000, headers=_key())
+
+
+async def _windows(call: Call, ticket: str) -> None:
+    orders = f"{WINDOWS}/5/orders"
+    await call("GET", f"{WINDOWS}/5")
+    await call("GET", f"{WINDOWS}/99999")
+    await call("GET", f"{WINDOWS}/99999/case")
+    await call("GET", f"{WINDOWS}/5/case")
+    await _refusals(call, orders, {"do": "open"})
+    await call("POST", orders, json={"do": "next"}, headers=_key())
+    await call("POST", orders, json={"do": "open"}, headers=_key())
+    await call("POST", orders, json={"do": "call", "ticket": new_id()}, headers=_key())
+    await call("POST", orders, json={"do": "call", "ticket": ticket}, headers=_key())
+    await call("GET", f"{WINDOWS}/5/case")
+
+
+async def _appointments(call: Call, other: Call) -> None:
+    today = local_date(SystemClock().wall_ms())
+    days = [(today + dt.timedelta(days=ahead)).isoformat() for ahead in range(15)]
+    offered = [await call("GET", SLOTS, params={"item": ITEM, "day": day}) for day in days]
+    for params in ({"item": "x", "day": days[0]}, {"item": ITEM, "day": "2020-01-01"}):
+        await call("GET", SLOTS, params=params)
+    await other("GET", SLOTS, params={"item": ITEM, "day": days[0]})
+    slot = [slot for one in offered for slot in one.json()["slots"]][-1]
+    request = REQUEST.model_dump(mode="json")
+    body = {"start_ms": slot["start_ms"], "ticket": request}
+    await _refusals(call, APPOINTMENTS, body)
+    booked = await call("POST", APPOINTMENTS, json=body, headers=_key())
+    for _ in range(slot["places"]):
+        await call("POST", APPOINTMENTS, json=body, headers=_key())
+    unknown = {"start_ms": slot["start_ms"], "ticket": request | {"item": "x"}}
+    await call("POST", APPOINTMENTS, json=unknown, headers=_key())
+    await other("POST", APPOINTMENTS, json=body, headers=_key())
+    mine = {"appointment": booked.json()["appointment"], "number": NUMBER}
+    for path in ("find", "check-in", "cancel"):
+        await _refusals(call, f"{APPOINTMENTS}/{path}", mine)
+        await other("POST", f"{APPOINTMENTS}/{path}", json=mine, headers=_key())
+    await call("POST", f"{APPOINTMENTS}/find", json={"number": NUMBER}, headers=_key())
+    stranger = mine | {"appointment": new_id()}
+    for path in ("check-in", "cancel"):
+        await call("POST", f"{APPOINTMENTS}/{path}", json=stranger, headers=_key())
+    for _ in range(2):
+        await call("POST", f"{APPOINTMENTS}/cancel", json=mine, headers=_key())
+    await call("POST", f"{APPOINTMENTS}/check-in", json=mine, headers=_key())
+
+
+async def _numbers(call: Call, other: Call) -> None:
+    body = {"services": ["market"], "size": 2}
+    await _refusals(call, BLOCKS, body)
+    await call("POST", BLOCKS, json={"services": ["nothing"]}, headers=_key())
+    await other("POST", BLOCKS, json=body, headers=_key())
+    lease = await call("POST", BLOCKS, json=body, headers=_key())
+    held = lease.json()["numbers"][0]["ticket"]
+    told = {"tickets": [{"ticket": held, "issued_at_ms": 0, "sealed": "AAAA"}]}
+    await _refusals(call, f"{BLOCKS}/tickets", told)
+    await call("POST", f"{BLOCKS}/tickets", json=told, headers=_key())
+    await other("POST", f"{BLOCKS}/tickets", json=told, headers=_key())
 
 
 def _http(hall: Hall, name: str) -> httpx.AsyncClient:

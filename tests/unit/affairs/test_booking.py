@@ -78,6 +78,12 @@ async def test_what_is_over_and_what_is_far_away_is_not_offered(
     await refused(ProblemCode.SLOT_UNKNOWN, book(booking, at(10, 5)))
 
 
+async def test_every_slot_that_is_offered_can_be_booked(booking: Booking) -> None:
+    last = TODAY + dt.timedelta(days=14)
+    offered = (await booking.slots(ITEM, last)).slots
+    assert (await book(booking, offered[-1].start_ms)).state is AppointmentState.BOOKED
+
+
 async def test_a_slot_holds_so_many_also_when_all_ask_at_once(booking: Booking) -> None:
     asked = [book(booking, at(10)) for _ in range(10)]
     told = await asyncio.gather(*asked, return_exceptions=True)
