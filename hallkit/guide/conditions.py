@@ -9,7 +9,7 @@ the operator makes no sense for counts as unknown too; nothing raises.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -80,17 +80,22 @@ def answer_facts(questions: Iterable[Question]) -> dict[str, FactType]:
     }
 
 
-def evaluate(condition: Condition, facts: Facts) -> bool | None:
-    """True, false, or None while what is known decides neither."""
+def evaluate(
+    condition: Condition, facts: Facts, judge: Callable[[Test, Facts], bool | None] | None = None
+) -> bool | None:
+    """True, false, or None while what is known decides neither.
+
+    `judge` says how one comparison stands, instead of `holds`.
+    """
     match condition:
         case Test():
-            return _test(condition, facts)
+            return (judge or holds)(condition, facts)
         case AllOf(all=parts):
-            return _all(evaluate(part, facts) for part in parts)
+            return _all(evaluate(part, facts, judge) for part in parts)
         case AnyOf(any=parts):
-            return _opposite(_all(_opposite(evaluate(part, facts)) for part in parts))
+            return _opposite(_all(_opposite(evaluate(part, facts, judge)) for part in parts))
         case Not(not_=part):
-            return _opposite(evaluate(part, facts))
+            return _opposite(evaluate(part, facts, judge))
 
 
 def facts_of(condition: Condition) -> tuple[str, ...]:
@@ -151,7 +156,8 @@ def fact_type(name: str, scope: Scope) -> FactType | None:
     )
 
 
-def _test(test: Test, facts: Facts) -> bool | None:  # noqa: PLR0911  # one line an operator
+def holds(test: Test, facts: Facts) -> bool | None:  # noqa: PLR0911  # one line an operator
+    """How one comparison stands."""
     value = facts.get(test.fact)
     if test.op == "known":
         return value is not None and value != ""

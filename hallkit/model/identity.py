@@ -43,6 +43,13 @@ def mask_name(name: str) -> str:
     return name[:1] + "*" * max(1, len(name) - 1) if name else ""
 
 
+def mask_phone(number: str) -> str:
+    """`138****0000`: the network and the last four stay."""
+    if len(number) < 9:
+        return "*" * len(number)
+    return number[:3] + "*" * (len(number) - 7) + number[-4:]
+
+
 class CardKind(StrEnum):
     """Kinds of card that a resident-card reader reads (markers in the text block)."""
 

@@ -1,6 +1,6 @@
 """Rule packs (秒批秒办): what must hold for an item to be decided without a person.
 
-Data only; `affairs` evaluates them and keeps the receipt.
+Data only; `hallkit.guide.deciding` evaluates them, `affairs` keeps the receipt.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Rule(Value):
     kind: Literal["precheck", "decision", "push"] = "decision"
     """条件预检 before the form, 秒批 on submission, 推送 of the result afterwards."""
     when: Condition | None = None
-    """Applies only if true; unknown counts as true."""
+    """Applies only if true. While that is unknown the rule may pass, and never fails."""
     requires: Condition
     passed: str
     """Shown when it holds."""
