@@ -22,6 +22,7 @@ from hallkit.guide.conditions import (
     verify_condition,
 )
 from hallkit.guide.mistakes import Mistake, suggest, twice, unknown, warning
+from hallkit.guide.rule_cases import approving, can_fail, can_pass, failing
 from hallkit.lexicon.words import Words
 from hallkit.model.base import Value
 from hallkit.model.conditions import Facts, FactValue
@@ -291,7 +292,7 @@ def verify_rule_pack(
 ) -> list[Mistake]:
     """What is wrong in a rule pack; item and form are those that it decides, where known."""
     asked = [check.system for check in pack.upstream]
-    scope = _rule_facts(asked, item, form)
+    scope = rule_facts(asked, item, form)
     mistakes = [
         *twice("rules", (rule.key for rule in pack.rules)),
         *twice("upstream", asked),
@@ -309,10 +310,27 @@ def verify_rule_pack(
         mistakes += (one.under(f"rules.{rule.key}") for one in _verify_rule(rule, scope))
     for check_ in pack.upstream:
         mistakes += _unknown_facts(f"upstream.{check_.system}.ask", check_.ask, scope)
+    if not any(mistake.level == "error" for mistake in mistakes):
+        mistakes += _verify_ends(pack, scope)
     return mistakes
 
 
-def _rule_facts(
+def _verify_ends(pack: RulePack, scope: Scope) -> Iterator[Mistake]:
+    """Every rule can hold and can fail, and somebody can be approved."""
+    for rule in pack.rules:
+        if not can_pass(pack, rule, scope):
+            yield Mistake(f"rules.{rule.key}", "can never hold, whatever is known")
+        elif not can_fail(pack, rule, scope):
+            yield Mistake(f"rules.{rule.key}", "can never fail: it checks nothing")
+        elif failing(pack, rule, scope) is None:
+            yield warning(f"rules.{rule.key}", "never fails alone: another rule says the same")
+    if all(rule.kind == "push" for rule in pack.rules):
+        yield Mistake("rules", "are pushes only: nothing is decided")
+    elif approving(pack, scope) is None:
+        yield Mistake("rules", "contradict each other: nobody is ever approved")
+
+
+def rule_facts(
     systems: Sequence[str], item: Item | None, form: FormDefinition | None
 ) -> dict[str, FactType]:
     """What the rules of a pack may look at."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hallkit.guide.forms import check, prefill, uscc_is_valid, verify_form, verify_rule_pack
 from hallkit.lexicon.words import words
-from hallkit.model.conditions import FactValue, Test
+from hallkit.model.conditions import AllOf, AnyOf, FactValue, Test
 from hallkit.model.form import Field, FieldOption, FormDefinition, Limits, Section
 from hallkit.model.rules import Rule, RulePack, UpstreamCheck
 
@@ -210,11 +210,15 @@ def test_each_mistake_of_a_form_is_told(made: FormDefinition, mistake: str) -> N
     assert mistake in [str(one) for one in verify_form(made)]
 
 
+SMALL = Test(fact="form.area", op="le", value=50)
+LARGE = Test(fact="form.area", op="gt", value=50)
+
+
 def rule(**more: object) -> Rule:
     base = {
         "key": "area",
         "text": "店面不超过 50 平方米",
-        "requires": Test(fact="form.area", op="le", value=50),
+        "requires": SMALL,
         "passed": "店面合适",
         "failed": "店面太大",
         "what_to_do": "请到窗口办",
@@ -243,6 +247,15 @@ def rule(**more: object) -> Rule:
             "rules.area.masks: unknown fact 'applicant.nmae' (did you mean 'applicant.name'?)",
         ),
         ({"what_to_do": " "}, "rules.area.what_to_do: says nothing"),
+        (
+            {"requires": AllOf(all=(SMALL, LARGE))},
+            "rules.area: can never hold, whatever is known",
+        ),
+        (
+            {"requires": AnyOf(any=(SMALL, LARGE))},
+            "rules.area: can never fail: it checks nothing",
+        ),
+        ({"kind": "push"}, "rules: are pushes only: nothing is decided"),
     ],
 )
 def test_each_mistake_of_a_rule_pack_is_told(changes: dict[str, object], mistake: str) -> None:
@@ -253,4 +266,17 @@ def test_each_mistake_of_a_rule_pack_is_told(changes: dict[str, object], mistake
     assert verify_rule_pack(sound, form=SHOP, systems={"market"}) == []
     assert [str(one) for one in verify_rule_pack(sound, form=SHOP, systems={"markt"})] == [
         "upstream: unknown upstream system 'market' (did you mean 'markt'?)"
+    ]
+
+
+def test_rules_that_cannot_all_hold_and_rules_that_say_the_same_are_told() -> None:
+    def told(*rules: Rule) -> list[str]:
+        return [str(one) for one in verify_rule_pack(RulePack(code="p", item="i", rules=rules))]
+
+    assert "rules: contradict each other: nobody is ever approved" in told(
+        rule(), rule(key="large", requires=LARGE)
+    )
+    assert told(rule(), rule(key="again")) == [
+        "rules.area: never fails alone: another rule says the same",
+        "rules.again: never fails alone: another rule says the same",
     ]
