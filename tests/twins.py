@@ -70,6 +70,25 @@ def nut_process(
 
 
 @pytest.fixture(scope="session")
+def upstream_process(
+    tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
+) -> Iterator[Path]:
+    """Other authorities' systems."""
+    control = tmp_path_factory.mktemp("upstream") / "control"
+    with running("launcher.standins.upstream", control, shared_processes):
+        yield control
+
+
+@pytest.fixture
+def upstream_twin(upstream_process: Path) -> Path:
+    """The same, well and quick, without answers of a test's own."""
+    for do in ("fault.clear", "answers.clear"):
+        tell(upstream_process, do)
+    tell(upstream_process, "latency", ms=0)
+    return upstream_process
+
+
+@pytest.fixture(scope="session")
 def modbus_processes(
     tmp_path_factory: pytest.TempPathFactory, shared_processes: set[int]
 ) -> Iterator[dict[str, Path]]:
