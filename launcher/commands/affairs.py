@@ -1,26 +1,72 @@
-"""The hall's business node: run it, or print its contract."""
+"""The hall's business node: run it, print its contract, decide an application, decide it again.
+
+Facts of the applicant come from a JSON file, not from the command line, where everybody on the
+machine could read them: {"applicant.age": 71, "form.signature": true, …}.
+"""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
+from pathlib import Path
 
-HELP = "the hall's business node: serve, openapi"
+HELP = "the hall's business node: serve, openapi, decide, replay"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("serve", help="run the node until it is told to stop")
     actions.add_parser("openapi", help="print the OpenAPI document")
+    _configure_decide(actions.add_parser("decide", help="what an item's rule pack decides (秒批)"))
+    _configure_replay(actions.add_parser("replay", help="decide again what a record holds"))
+
+
+def _configure_decide(parser: argparse.ArgumentParser) -> None:
+    from affairs.catalogue_source import CONTENT  # noqa: PLC0415  # as in run
+
+    parser.epilog = "Exit: 0 approved, 1 not, 2 wrong use. A line read by - is ITEM FILE."
+    parser.add_argument("item", help="code or name of an instant item; - reads one a line")
+    parser.add_argument("--facts", type=Path, metavar="FILE", help="JSON: what is known")
+    parser.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="ask the systems there (python -m launcher.standins.upstream); without it their"
+        " answers are facts of the file",
+    )
+    parser.add_argument("--catalogue", type=Path, metavar="DIR", default=CONTENT, help="its folder")
+    parser.add_argument(
+        "--today", type=dt.date.fromisoformat, metavar="DATE", help="today if left out"
+    )
+    parser.add_argument("--key", type=Path, metavar="FILE", help="PEM: sign the receipt with it")
+    parser.add_argument("--receipt", type=Path, metavar="FILE", help="write the receipt")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="write the record: everything, in clear"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _configure_replay(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit: 0 the same, and a receipt that holds; 1 not; 2 wrong use."
+    parser.add_argument("record", metavar="RECORD", help="its file; - reads one a line")
+    parser.add_argument("--receipt", type=Path, metavar="FILE", help="compare it as well")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="PEM: who may have signed it")
+    parser.add_argument("--data-key", type=Path, metavar="FILE", help="the record is sealed by it")
+    parser.add_argument("--id", default="", metavar="ID", help="the row it is sealed for: its name")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 done, 1 stopped by a fault, 78 the configuration is wrong."""
-    # Imported here: other commands must not pay for a web framework.
+    """0 done, 1 a negative outcome or stopped by a fault, 2 wrong use, 78 wrong configuration."""
+    # Imported here: other commands must not pay for a web framework, nor `serve` for a client.
     if args.action == "serve":
         from affairs.app import main  # noqa: PLC0415
 
         return main()
+    if args.action in ("decide", "replay"):
+        from launcher.instant import decide, replay_records  # noqa: PLC0415
+
+        return decide(args) if args.action == "decide" else replay_records(args)
     from affairs.api import document  # noqa: PLC0415
 
     print(json.dumps(document(), ensure_ascii=False, indent=2, sort_keys=True))
