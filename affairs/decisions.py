@@ -10,15 +10,15 @@ that was kept. `push` tells the other systems afterwards, under keys of the deci
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from affairs.sealing import Sealer
 from affairs.upstreams.port import Heard, Upstreams, ask_all
-from hallkit.errors import TrustError
+from hallkit.errors import StoreError, TrustError
 from hallkit.guide import deciding
 from hallkit.guide.deciding import Difference
 from hallkit.model.conditions import Facts, FactValue
@@ -115,12 +115,16 @@ class Decisions:
         sealer: Sealer,
         signing_key: Ed25519PrivateKey,
         clock: Clock,
+        *,
+        former_keys: Collection[Ed25519PublicKey] = (),
     ) -> None:
+        """`former_keys` signed receipts before this one did."""
         self._upstreams = upstreams
         self._store = store
         self._sealer = sealer
         self._signing_key = signing_key
         self._clock = clock
+        self._trusted = (signing_key.public_key(), *former_keys)
 
     async def precheck(self, application: Application, *, key: str) -> Prechecked:
         """Before the form. Unknown is no reason to stop: the form may tell, or the window."""
@@ -132,7 +136,11 @@ class Decisions:
         return Prechecked(deciding.prechecks(pack, _evidence(application, facts, heard)))
 
     async def decide(self, application: Application, *, decision_id: str) -> Decided:
-        """Ask, decide, sign and keep. Never raises for a system that fails."""
+        """Ask, decide, sign and keep. Never raises for a system that fails.
+
+        `StoreError` where it can't be kept: then nothing was decided. Asked for again under its id
+        it is what was kept, whatever is known by then.
+        """
         kept = await self._kept(application.case, decision_id)
         if kept is not None:
             return self._opened(kept)
@@ -155,6 +163,8 @@ class Decisions:
                 receipt=receipt.to_bytes(),
             )
         )
+        if stands.case != application.case:
+            raise StoreError("the id of this decision is that of another case's")
         return self._opened(stands)
 
     async def push(self, decided: Decided) -> tuple[RuleOutcome, ...]:
@@ -194,13 +204,15 @@ class Decisions:
         decided = self._opened(kept)
         differences = deciding.replay(decided.record, decided.receipt)
         try:
-            verify(decided.receipt, [self._signing_key.public_key()])
+            verify(decided.receipt, self._trusted)
         except TrustError:
             return Replayed(kept.id, differences, signed=False)
         return Replayed(kept.id, differences, signed=True)
 
     def _opened(self, kept: Kept) -> Decided:
         record = Record.from_bytes(self._sealer.open(kept.id, kept.sealed_record))
+        if (record.id, record.case) != (kept.id, kept.case):
+            raise TrustError("a decision was moved to another case")
         return Decided(record, Receipt.from_bytes(kept.receipt))
 
     async def _kept(self, case: str, decision_id: str) -> Kept | None:

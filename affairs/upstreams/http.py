@@ -124,7 +124,7 @@ class HttpUpstreams:
             else:
                 self._failed(system, leave, exc.reason)
             raise
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or our own fault: the system has no part in it
             system.breaker.withdrawn(leave)
             raise
         self._succeeded(system, leave)
@@ -161,6 +161,7 @@ class HttpUpstreams:
             "facts": dict(question.facts),
         }
         headers = {"Idempotency-Key": question.key, "Content-Type": "application/json"}
+        headers["Accept-Encoding"] = "identity"
         content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         try:
             async with system.http.stream(
@@ -226,7 +227,7 @@ class HttpUpstreams:
                 self._succeeded(system, leave, sign_of_life=True)
             else:
                 self._failed(system, leave, exc.reason)
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or our own fault: the system has no part in it
             system.breaker.withdrawn(leave)
             raise
         else:
@@ -293,7 +294,7 @@ def _refuse_status(system: str, status: int) -> None:
 
 async def _read(system: str, response: httpx.Response) -> bytes:
     content = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():  # a small answer that unpacks to a huge one is none
         content += chunk
         if len(content) > ANSWER_LIMIT:
             raise UpstreamError(system, NoAnswer.GARBLED, "the answer does not end")

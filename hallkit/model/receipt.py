@@ -231,8 +231,10 @@ def _rule(outcome: RuleOutcome, evidence: Evidence, hidden: frozenset[str]) -> R
 
 # ── Masks ────────────────────────────────────────────────────────────────────────────────────
 
-_ID_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")
-_PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+_ID_NUMBER = re.compile(r"\d{17}[\dXx]")
+_PHONE = re.compile(r"1[3-9]\d{9}")
+_LONG_NUMBER = re.compile(r"\d{11}")
+_SPACING = re.compile(r"[\s-]")
 _PERSONAL = re.compile(
     r"(^|_)(id|id_number|phone|mobile|address|place|birth|born_on|born|account|card|number|plate"
     r"|photo|email|contact)$"
@@ -252,7 +254,7 @@ def masked(fact: str, value: FactValue, *, hidden: bool = False) -> FactValue:
     """What a receipt may show of a value: of a person only enough to know it again.
 
     Masked is what a pack's `masks` name, what by its name is personal (number, phone, name,
-    address, account …), and whatever looks like an ID number or a phone, wherever it stands.
+    address, account …), and wherever they stand words that somebody wrote and long numbers.
     """
     if isinstance(value, tuple):
         return tuple(str(masked(fact, word, hidden=hidden)) for word in value)
@@ -266,7 +268,8 @@ def masked(fact: str, value: FactValue, *, hidden: bool = False) -> FactValue:
 
 
 def _looks_personal(text: str) -> bool:
-    return _ID_NUMBER.search(text) is not None or _PHONE.search(text) is not None
+    """Words of a language, and digits enough for a phone; keys, dates and small numbers are not."""
+    return not text.isascii() or _LONG_NUMBER.search(_SPACING.sub("", text)) is not None
 
 
 def _mask_text(text: str, last: str) -> str:

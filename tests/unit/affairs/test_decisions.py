@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,6 +166,16 @@ async def test_of_two_at_once_the_one_that_was_kept_first_stands(bench: Bench) -
     assert len(bench.store.rows) == 1
 
 
+async def test_nobody_gets_another_cases_decision(bench: Bench) -> None:
+    await bench.decide()
+    other = Application("case-2", ITEM, PUSHED, FACTS)
+    with pytest.raises(StoreError, match="another case"):
+        await bench.decisions.decide(other, decision_id=ID)
+    bench.store.rows[ID] = replace(bench.store.rows[ID], case="case-2")
+    with pytest.raises(TrustError, match="moved"):
+        await bench.decisions.replay("case-2")
+
+
 async def test_a_precheck_asks_for_nothing_that_only_the_form_knows(bench: Bench) -> None:
     young = application(applicant__age=20)
     checked = await bench.decisions.precheck(young, key="visit-1")
@@ -215,6 +226,15 @@ async def test_a_receipt_of_another_signer_is_told(bench: Bench) -> None:
     )
     (replayed,) = await other.replay("case-1")
     assert (replayed.differences, replayed.signed) == ((), False)
+    heir = Decisions(
+        bench.upstreams,
+        bench.store,
+        bench.sealer,
+        Ed25519PrivateKey.generate(),
+        bench.clock,
+        former_keys=[KEY.public_key()],
+    )
+    assert [one.signed for one in await heir.replay("case-1")] == [True]
 
 
 async def test_a_record_of_another_row_or_key_does_not_open(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -29,6 +30,17 @@ WELL = httpx.Response(200, json={"answers": {"alive": True, "state": "in_force",
 Script = Iterator[httpx.Response | Exception]
 
 
+class Body(httpx.AsyncByteStream):
+    """Comes in pieces, as from a socket."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._content), 4096):
+            yield self._content[start : start + 4096]
+
+
 class Wire:
     """Answers what a script says, and keeps what was asked."""
 
@@ -41,7 +53,7 @@ class Wire:
         said = next(self._script, WELL)
         if isinstance(said, Exception):
             raise said
-        return said
+        return httpx.Response(said.status_code, headers=said.headers, stream=Body(said.content))
 
 
 def upstreams(answer: Callable[[httpx.Request], Any], **more: Any) -> HttpUpstreams:
@@ -132,6 +144,7 @@ async def test_what_may_pass_is_asked_again_under_the_same_key(
                 b'{"answers": {"alive": 1' + b"0" * 400 + b"}}",
                 b"[" * 100_000,
                 b" " * (ANSWER_LIMIT + 1),
+                gzip.compress(b'{"answers": {}}'),
             )
         ),
     ],
@@ -199,6 +212,28 @@ async def test_a_system_that_keeps_failing_is_not_asked_until_it_has_rested() ->
         assert len(wire.requests) == asked
         clock.advance(2.0)
         await ours.ask(quick, deadline_s=3.0)
+
+
+async def test_whoever_tries_for_all_and_is_cancelled_leaves_it_to_the_next() -> None:
+    clock, answered = FakeClock(), asyncio.Event()
+    wire = Wire(*[httpx.Response(500)] * 3)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if len(wire.requests) == 3:
+            await answered.wait()
+        return wire(request)
+
+    async with upstreams(answer, clock=clock) as ours:
+        for _ in range(3):
+            await ours.look()
+        clock.advance(2.0)
+        trial = asyncio.create_task(ours.ask(QUESTION, deadline_s=3.0))
+        await asyncio.sleep(0)
+        assert await reason(ours) is NoAnswer.SHUT_OFF
+        trial.cancel()
+        await asyncio.gather(trial, return_exceptions=True)
+        answered.set()
+        assert (await ours.ask(QUESTION, deadline_s=3.0)).fields
 
 
 async def test_each_change_of_health_is_told_and_logged_once() -> None:

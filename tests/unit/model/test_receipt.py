@@ -6,6 +6,8 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hallkit.errors import TrustError, WireError
 from hallkit.guide.deciding import decide, replay
@@ -96,13 +98,30 @@ def test_no_number_phone_or_name_stands_in_it() -> None:
         ("upstream.population.state", "in_force", "in_force"),
         ("upstream.population.days_left", 30, 30),
         ("form.signature", True, True),
-        ("form.children", (ID_NUMBER, "无"), ("5106**********0016", "无")),
+        ("form.children", (ID_NUMBER, "none"), ("5106**********0016", "none")),
+        ("form.purpose", "示例写的一句话", "示******"),
+        ("form.note", f"9{ID_NUMBER}", "9********"),
+        ("form.note", "call 138 0000-0000", "c********"),
+        ("today.date", "2026-01-31", "2026-01-31"),
     ],
 )
 def test_what_is_personal_is_masked_by_its_name_or_by_what_it_looks_like(
     fact: str, value: FactValue, shown: FactValue
 ) -> None:
     assert masked(fact, value) == shown
+
+
+@given(
+    st.text(max_size=12),
+    st.from_regex(r"1[3-9][0-9]{9}|[1-9][0-9]{16}[0-9X]", fullmatch=True),
+    st.text(max_size=12),
+    st.sampled_from(["form.note", "answer.what", "upstream.tax.told", "licence.card.text"]),
+)
+def test_no_number_of_anybodys_survives_whatever_stands_around_it(
+    before: str, number: str, after: str, fact: str
+) -> None:
+    shown = masked(fact, before + number + after)
+    assert number not in str(shown)
 
 
 @pytest.mark.parametrize(
