@@ -24,10 +24,12 @@ from affairs.decisions import Application, Decisions, Kept, record_of
 from affairs.sealing import KEY_BYTES, Sealer
 from affairs.upstream import load_upstream
 from affairs.upstreams.http import HttpUpstreams
+from affairs.upstreams.port import ask_all
+from drivers.sim.control import order
 from hallkit.guide.deciding import decide, replay, system_of, wanted_of, way_of
 from hallkit.guide.forms import rule_facts
 from hallkit.guide.rule_cases import approving, evidence_of
-from hallkit.model.decision import Verdict
+from hallkit.model.decision import Evidence, Verdict
 from hallkit.model.ids import new_id
 from hallkit.runtime.clock import SystemClock
 from launcher.figures import Figure, Measure, percentile
@@ -139,6 +141,29 @@ async def pure(_: Path) -> list[Figure]:
     ]
 
 
+async def silent(folder: Path) -> list[Figure]:
+    """Decisions while one of the two systems never answers: how many wait for it in vain."""
+    application = _application()
+    pack = application.pack
+    control = folder / "control"
+    async with _stand_in("--control", str(control)) as base:
+        await order(control, "fault.set", system=pack.upstream[0].system, fault="silent")
+        addresses = {name: f"{base}/systems/{name}" for name in load_upstream()}
+        async with HttpUpstreams(addresses, SystemClock()) as upstreams:
+            took = []
+            for _ in range(ROUNDS):
+                start = time.perf_counter()
+                await ask_all(upstreams, pack, application.facts, SystemClock(), key=new_id())
+                took.append(1000 * (time.perf_counter() - start))
+    deadline_ms = pack.upstream[0].deadline_ms
+    told = f"of {ROUNDS} one after the other, {deadline_ms} ms each; the circuit opens after three"
+    waited = sum(one >= deadline_ms for one in took)
+    return [
+        Figure("decisions.silent.waited", waited, "", told),
+        Figure("decisions.silent.p50", percentile(took, 50), "ms", limit=LIMIT_MS),
+    ]
+
+
 async def _timed(what: Callable[[], Awaitable[None]], rounds: int, together: int) -> list[float]:
     """Milliseconds of each, so many at once."""
     took: list[float] = []
@@ -154,11 +179,14 @@ async def _timed(what: Callable[[], Awaitable[None]], rounds: int, together: int
 
 
 async def _fetch(http: httpx.AsyncClient, base: str, application: Application) -> None:
+    known = Evidence(facts=dict(application.facts))
+    wanted = wanted_of(application.pack, known, ("precheck", "decision"))
+
     async def one(system: str, names: tuple[str, ...]) -> None:
         body = {
             "item": application.pack.item,
             "purpose": "check",
-            "want": wanted_of(application.pack, system, kinds=("precheck", "decision")),
+            "want": wanted[system],
             "facts": {name: application.facts[name] for name in names},
         }
         headers = {"Idempotency-Key": new_id()}
@@ -169,10 +197,10 @@ async def _fetch(http: httpx.AsyncClient, base: str, application: Application) -
 
 
 @asynccontextmanager
-async def _stand_in() -> AsyncIterator[str]:
+async def _stand_in(*options: str) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "launcher.standins.upstream"),
-        *("--latency-ms", str(LATENCY_MS)),
+        *("--latency-ms", str(LATENCY_MS), *options),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -187,4 +215,8 @@ async def _stand_in() -> AsyncIterator[str]:
         await process.communicate()
 
 
-MEASURES: dict[str, Measure] = {"decisions.instant": instant, "decisions.pure": pure}
+MEASURES: dict[str, Measure] = {
+    "decisions.instant": instant,
+    "decisions.silent": silent,
+    "decisions.pure": pure,
+}

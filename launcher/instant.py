@@ -160,10 +160,12 @@ async def _decided(
 def _as_given(application: Application, given: Iterable[str]) -> tuple[Asked, ...]:
     """A system of which the file says anything has answered; of the others nobody knows."""
     answered = {system_of(name) for name in given}
+    pack = application.pack
+    waited = wanted_of(pack, Evidence(facts=dict(application.facts)), ("precheck", "decision"))
     return tuple(
         Asked(system=one.system, no_answer=None if one.system in answered else NoAnswer.NOT_ASKED)
-        for one in application.pack.upstream
-        if wanted_of(application.pack, one.system, kinds=("precheck", "decision"))
+        for one in pack.upstream
+        if one.system in answered or one.system in waited
     )
 
 

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from hallkit.errors import LinkError
 from hallkit.guide.deciding import wanted_of
 from hallkit.model.conditions import Facts, FactValue
-from hallkit.model.decision import Asked, NoAnswer
+from hallkit.model.decision import Asked, Evidence, NoAnswer
 from hallkit.model.item import Item
 from hallkit.model.rules import RulePack, UpstreamCheck
 from hallkit.runtime.clock import Clock
@@ -119,13 +119,13 @@ async def ask_all(
     kinds: Iterable[str] = ("precheck", "decision"),
     purpose: Purpose = "check",
 ) -> Heard:
-    """Ask every system that rules of these kinds look at, at once, each within its own deadline.
+    """Ask every system that rules of these kinds wait for, at once, each within its own deadline.
 
-    A system is asked with all that its check names or not at all: half of it might be somebody
-    else's. Never raises for a system; what it did not say is `no_answer`.
+    A system is asked for what is not decided without it, and with all that its check names or not
+    at all: half of it might be somebody else's. Never raises for a system; what it did not say is
+    `no_answer`.
     """
-    chosen = tuple(kinds)
-    wanted = {one.system: tuple(wanted_of(pack, one.system, kinds=chosen)) for one in pack.upstream}
+    wanted = wanted_of(pack, Evidence(facts=dict(facts)), kinds)
 
     async def one(check: UpstreamCheck) -> tuple[Asked, Mapping[str, FactValue]]:
         sent = {name: facts[name] for name in check.ask if facts.get(name) not in (None, "", ())}
@@ -134,7 +134,7 @@ async def ask_all(
         question = Question(
             system=check.system,
             item=pack.item,
-            want=wanted[check.system],
+            want=tuple(wanted[check.system]),
             key=f"{key}-{check.system}",
             facts=sent,
             purpose=purpose,
@@ -158,7 +158,7 @@ async def ask_all(
         started = [
             tasks.create_task(one(check), name=f"ask[{check.system}]")
             for check in pack.upstream
-            if wanted[check.system]
+            if check.system in wanted
         ]
     done = [task.result() for task in started]
     return Heard(

@@ -95,17 +95,20 @@ def system_of(fact: str) -> str:
     return rest.partition(".")[0] if source == "upstream" else ""
 
 
-def wanted_of(pack: RulePack, system: str, *, kinds: Iterable[str] | None = None) -> list[str]:
-    """The fields that rules of these kinds want from a system; without kinds, all of them."""
-    chosen = None if kinds is None else frozenset(kinds)
-    found = (
-        fact.rpartition(".")[2]
-        for rule in pack.rules
-        if chosen is None or rule.kind in chosen
-        for fact in compared(rule)
-        if system_of(fact) == system
-    )
-    return list(dict.fromkeys(found))
+def wanted_of(pack: RulePack, evidence: Evidence, kinds: Iterable[str]) -> dict[str, list[str]]:
+    """System → the fields that rules of these kinds still wait for.
+
+    What is decided without a system is no reason to ask it: whatever it says changes nothing.
+    """
+    chosen = frozenset(kinds)
+    found: dict[str, list[str]] = {}
+    for rule in pack.rules:
+        if rule.kind in chosen and outcome(rule, evidence).status is RuleStatus.UNKNOWN:
+            for fact in compared(rule):
+                system, name = system_of(fact), fact.rpartition(".")[2]
+                if system and name not in found.setdefault(system, []):
+                    found[system].append(name)
+    return found
 
 
 def way_of(item: Item, facts: Facts) -> Way:

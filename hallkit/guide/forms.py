@@ -22,7 +22,7 @@ from hallkit.guide.conditions import (
     verify_condition,
 )
 from hallkit.guide.mistakes import Mistake, suggest, twice, unknown, warning
-from hallkit.guide.rule_cases import approving, can_fail, can_pass, failing
+from hallkit.guide.rule_cases import Tangled, approving, can_fail, can_pass, failing
 from hallkit.lexicon.words import Words
 from hallkit.model.base import Value
 from hallkit.model.conditions import Facts, FactValue
@@ -311,7 +311,10 @@ def verify_rule_pack(
     for check_ in pack.upstream:
         mistakes += _unknown_facts(f"upstream.{check_.system}.ask", check_.ask, scope)
     if not any(mistake.level == "error" for mistake in mistakes):
-        mistakes += _verify_ends(pack, scope)
+        try:
+            mistakes += list(_verify_ends(pack, scope))
+        except Tangled:
+            mistakes.append(warning("rules", "branch too often to be tried"))
     return mistakes
 
 

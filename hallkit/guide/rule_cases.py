@@ -4,7 +4,8 @@
     failing(pack, rule)      facts under which this rule fails and no other; None if there are none
 
 What is compared with tells which values matter: those named, their neighbours and something else.
-So a rule that can never hold, or never fail, is found without anybody's data.
+So a rule that can never hold, or never fail, is found without anybody's data. Where conditions
+branch so often that the ways can't be tried, each of these raises `Tangled`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from hallkit.errors import HallError
 from hallkit.guide.conditions import FactType, Scope, fact_type, holds, tests_of
 from hallkit.model.conditions import AllOf, AnyOf, Condition, Facts, FactValue, Not, Test
 from hallkit.model.decision import Asked, Evidence
@@ -22,8 +24,17 @@ OTHER = "sample"
 _OTHER_DIGITS = "000000"
 _OTHER_DAY = "2000-01-01"
 
+_STEPS = 20_000
+"""A pack of the hall takes some dozens."""
+
 _Values = Mapping[str, Sequence[FactValue | None]]
 _Known = dict[str, FactValue | None]
+
+
+class Tangled(HallError):
+    """So many ways to try that nobody waits for it."""
+
+    code = "rules.tangled"
 
 
 def approving(pack: RulePack, scope: Scope | None = None) -> dict[str, FactValue] | None:
@@ -83,8 +94,9 @@ def _not(condition: Condition) -> Condition:
 
 def _first(pack: RulePack, goals: Sequence[Condition], scope: Scope) -> dict[str, FactValue] | None:
     values = _values(pack, scope)
-    wanted = [(goal, True) for goal in goals]
-    known = next(_satisfied(wanted, {}, values), None)
+    # What leaves least to choose goes first: then the rest has less to try.
+    wanted = [(goal, True) for goal in sorted(goals, key=lambda goal: len([*tests_of(goal)]))]
+    known = next(_satisfied(wanted, {}, values, iter(range(_STEPS))), None)
     if known is None:
         return None
     asked = {fact for check in pack.upstream for fact in check.ask} - known.keys()
@@ -94,9 +106,11 @@ def _first(pack: RulePack, goals: Sequence[Condition], scope: Scope) -> dict[str
 
 
 def _satisfied(
-    goals: Sequence[tuple[Condition, bool]], known: _Known, values: _Values
+    goals: Sequence[tuple[Condition, bool]], known: _Known, values: _Values, steps: Iterator[int]
 ) -> Iterator[_Known]:
     """What must be known besides, for each way in which all goals come true."""
+    if next(steps, None) is None:
+        raise Tangled(f"more than {_STEPS} steps")
     if not goals:
         yield known
         return
@@ -107,15 +121,17 @@ def _satisfied(
                 one = {**known, fact: value}
                 given = {name: each for name, each in one.items() if each is not None}
                 if holds(condition, given) is wanted:
-                    yield from _satisfied(rest, one, values)
+                    yield from _satisfied(rest, one, values, steps)
         case Not(not_=part):
-            yield from _satisfied([(part, not wanted), *rest], known, values)
+            yield from _satisfied([(part, not wanted), *rest], known, values, steps)
         case AllOf(all=parts) | AnyOf(any=parts):
             if isinstance(condition, AllOf) is wanted:
-                yield from _satisfied([*((part, wanted) for part in parts), *rest], known, values)
+                yield from _satisfied(
+                    [*((part, wanted) for part in parts), *rest], known, values, steps
+                )
             else:
                 for part in parts:
-                    yield from _satisfied([(part, wanted), *rest], known, values)
+                    yield from _satisfied([(part, wanted), *rest], known, values, steps)
 
 
 # ── Values that matter ───────────────────────────────────────────────────────────────────────

@@ -117,6 +117,12 @@ async def test_a_system_is_asked_with_all_or_not_at_all(bench: Bench, nothing: F
     assert decided.record.evidence.silent == {"population": NoAnswer.NOT_ASKED}
 
 
+async def test_a_system_is_not_told_of_a_person_for_whom_it_decides_nothing(bench: Bench) -> None:
+    decided = await bench.decide(applicant__residence="510682")
+    assert [one.system for one in bench.upstreams.asked] == ["civil_affairs"]
+    assert decided.decision.verdict is Verdict.APPROVED
+
+
 async def test_nobody_brings_another_systems_answer_or_another_day(bench: Bench) -> None:
     bench.upstreams.fail("civil_affairs", NoAnswer.DOWN)
     brought: Any = {"upstream.civil_affairs.has_card": False, "today.date": "1999-01-01"}

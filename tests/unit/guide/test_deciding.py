@@ -135,9 +135,23 @@ def test_prechecks_need_no_form() -> None:
     assert [rule.key for rule in prechecks(PACK, evidence())] == ["age"]
 
 
+BINDING = ("precheck", "decision")
+
+
 def test_a_system_is_asked_for_what_rules_look_at_and_nothing_else() -> None:
-    assert wanted_of(PACK, "civil_affairs") == ["has_card"]
-    assert wanted_of(PACK, "civil_affairs", kinds=("push",)) == []
+    asks = evidence("upstream.civil_affairs.has_card", applicant__residence="500000")
+    unasked = asks.model_copy(update={"asked": ()})
+    assert wanted_of(PACK, unasked, BINDING) == {
+        "civil_affairs": ["has_card"],
+        "population": ["living_here"],
+    }
+    assert wanted_of(PACK, unasked, ("push",)) == {}
+
+
+def test_a_system_is_not_asked_what_is_decided_without_it() -> None:
+    """The card says that the person lives here: no system needs to hear of them for that."""
+    unasked = evidence("upstream.civil_affairs.has_card").model_copy(update={"asked": ()})
+    assert wanted_of(PACK, unasked, BINDING) == {"civil_affairs": ["has_card"]}
 
 
 def test_an_answer_may_lead_to_another_window() -> None:
@@ -205,3 +219,22 @@ def test_knowing_less_never_turns_a_no_into_a_yes(
     if before.verdict is not Verdict.APPROVED:
         assert after.verdict is not Verdict.APPROVED
     assert after.verdict is Verdict.APPROVED or after.way == WAY
+
+
+@given(KNOWN)
+def test_what_is_not_asked_for_would_have_changed_nothing(
+    known: dict[str, FactValue | None],
+) -> None:
+    facts = {name: value for name, value in known.items() if value is not None}
+    own = {name: value for name, value in facts.items() if not name.startswith("upstream.")}
+    wanted = wanted_of(PACK, Evidence(facts=own), BINDING)
+    told = {
+        name: value
+        for name, value in facts.items()
+        if name.startswith("upstream.") and name.split(".")[1] in wanted
+    }
+    every = tuple(Asked(system=check.system) for check in PACK.upstream)
+    asked = tuple(Asked(system=system) for system in wanted)
+    one = decided(Evidence(facts=facts, asked=every))
+    other = decided(Evidence(facts=own | told, asked=asked))
+    assert (one.verdict, status(one)) == (other.verdict, status(other))

@@ -8,7 +8,7 @@ import pytest
 
 from hallkit.guide.conditions import FactType
 from hallkit.guide.deciding import decide
-from hallkit.guide.rule_cases import approving, can_fail, can_pass, evidence_of, failing
+from hallkit.guide.rule_cases import Tangled, approving, can_fail, can_pass, evidence_of, failing
 from hallkit.model.decision import RuleStatus, Verdict
 from hallkit.model.rules import RulePack
 from tests.fakes.rule_pack import PACK, WAY, rule
@@ -80,3 +80,12 @@ def test_a_rule_that_another_one_repeats_never_fails_alone() -> None:
     twice = pack(AGE, AGE)
     assert failing(twice, twice.rules[0]) is None
     assert can_fail(twice, twice.rules[0])
+
+
+def test_a_pack_whose_conditions_branch_without_end_is_given_up() -> None:
+    def branch(number: int) -> Any:
+        return {"any": [{"fact": f"form.f{number}-{way}", "op": "known"} for way in range(4)]}
+
+    never = {"all": [AGE, YOUNG, *(branch(number) for number in range(3))]}
+    with pytest.raises(Tangled):
+        approving(pack(*(branch(number) for number in range(20)), never))
