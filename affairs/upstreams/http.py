@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -41,6 +42,8 @@ PROBE_DEADLINE_S = 2.0
 WATCH_EVERY_S = 10.0
 DOUBT_PAUSE_S = 0.5
 """Between two looks at a system that has just failed one."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can write and UTF-8 can't."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WHOLE = 2**53
 """Up to here whole numbers mean the same to everybody who reads JSON."""
@@ -326,8 +329,8 @@ def _is_value(value: object) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= TEXT_LIMIT
+            return len(value) <= TEXT_LIMIT and _HALF.search(value) is None
         case list():
-            return all(isinstance(word, str) and len(word) <= TEXT_LIMIT for word in value)
+            return all(isinstance(word, str) and _is_value(word) for word in value)
         case _:
             return False

@@ -11,11 +11,14 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
-from affairs.upstreams.http import ANSWER_LIMIT, ATTEMPTS, HttpUpstreams
+from affairs.upstreams.http import ANSWER_LIMIT, ATTEMPTS, HttpUpstreams, _fields
 from affairs.upstreams.port import HealthState, Question, UpstreamError
 from hallkit.errors import ConfigError
-from hallkit.model.decision import NoAnswer
+from hallkit.model.canonical import canonical
+from hallkit.model.decision import Evidence, NoAnswer
 from tests.fakes.clock import FakeClock, HastyClock
 from tests.fakes.rule_pack import ID_NUMBER
 
@@ -141,6 +144,8 @@ async def test_what_may_pass_is_asked_again_under_the_same_key(
                 b'{"answers": {"alive": {"value": true}}}',
                 b'{"answers": {"alive": NaN}}',
                 b'{"answers": {"alive": [1]}}',
+                b'{"answers": {"alive": "\\ud800"}}',
+                b'{"answers": {"alive": ["\\ud800"]}}',
                 b'{"answers": {"alive": 1' + b"0" * 400 + b"}}",
                 b"[" * 100_000,
                 b" " * (ANSWER_LIMIT + 1),
@@ -157,6 +162,23 @@ async def test_each_fault_has_its_reason(
     async with upstreams(wire) as ours:
         assert await reason(ours) is why
     assert len(wire.requests) == times
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda part: st.lists(part) | st.dictionaries(st.sampled_from(["answers", "alive"]), part),
+)
+
+
+@given(st.binary() | ANYTHING.map(lambda said: json.dumps({"answers": {"alive": said}}).encode()))
+def test_whatever_comes_is_a_value_that_can_be_kept_or_garbled(content: bytes) -> None:
+    try:
+        fields = _fields("population", content, ("alive", "answers"))
+    except UpstreamError:
+        return
+    facts = {f"upstream.population.{name}": value for name, value in fields.items()}
+    kept = canonical(Evidence(facts=facts))
+    assert canonical(Evidence.model_validate_json(kept)) == kept
 
 
 async def test_no_try_begins_after_the_deadline() -> None:
