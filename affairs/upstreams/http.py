@@ -255,12 +255,13 @@ class HttpUpstreams:
 
     def _tell(self, system: _System, state: HealthState, reason: NoAnswer | None) -> None:
         """Once a change."""
-        if system.health.state is state:
+        before = system.health.state
+        if before is state:
             return
         system.health = SystemHealth(system.name, state, reason, self._clock.wall_ms())
         if state is HealthState.DOWN:
             self._log.warning("upstream.down", system=system.name, reason=reason)
-        else:
+        elif before is HealthState.DOWN:
             self._log.info("upstream.up", system=system.name)
         for queue in self._listeners:
             queue.put_nowait(system.health)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from affairs.decisions import Application, Decided, Decisions
 from affairs.sealing import KEY_BYTES, Sealer
 from affairs.upstream import load_upstream
 from affairs.upstreams.http import HttpUpstreams
+from affairs.upstreams.port import HealthState
 from hallkit.guide.deciding import reasons, system_of
 from hallkit.guide.forms import rule_facts
 from hallkit.guide.rule_cases import approving
@@ -22,9 +25,10 @@ from hallkit.lexicon.words import words
 from hallkit.model.decision import NoAnswer, Verdict
 from hallkit.model.ids import new_id
 from hallkit.runtime.clock import SystemClock
+from launcher.cli import main
 from tests.fakes.decision_store import FakeDecisionStore
 from tests.fakes.rule_pack import ID_NUMBER
-from tests.twins import tell
+from tests.twins import running, tell
 
 pytestmark = pytest.mark.wire
 
@@ -34,6 +38,7 @@ FORMS = {form.code: form for form in CONTENT.forms}
 PACKS = {pack.item: pack for pack in CONTENT.rule_packs}
 DEADLINE_MS = 400
 PATIENT_MS = 10_000
+PATIENCE_S = 20.0
 
 
 def application(item: str, *, deadline_ms: int = PATIENT_MS) -> Application:
@@ -168,3 +173,40 @@ async def test_nobodys_number_stands_in_a_url(hall: Hall) -> None:
     targets = hall.tell("state")["state"]["targets"]
     assert targets
     assert not any(ID_NUMBER in target for target in targets)
+
+
+async def test_a_system_whose_process_dies_is_known_before_anybody_asks_it(tmp_path: Path) -> None:
+    module, control = "launcher.standins.upstream", tmp_path / "control"
+    with contextlib.ExitStack() as processes:
+        port = processes.enter_context(running(module, control, set()))
+        address = {"tax": f"http://127.0.0.1:{port}/systems/tax"}
+        async with HttpUpstreams(address, SystemClock(), rest_s=0.05) as upstreams:
+            with upstreams.changes() as changes:
+                watching = asyncio.create_task(upstreams.watch(0.02))
+                async with asyncio.timeout(PATIENCE_S):
+                    assert (await anext(changes)).state is HealthState.UP
+                    processes.close()
+                    down = await anext(changes)
+                    assert (down.state, down.reason) == (HealthState.DOWN, NoAnswer.DOWN)
+                    processes.enter_context(running(module, control, set(), "--port", port))
+                    assert (await anext(changes)).state is HealthState.UP
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
+
+def test_the_command_asks_the_systems(
+    upstream_twin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = tell(upstream_twin, "state")["state"]["port"]
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps(dict(application("age-allowance").facts)), encoding="utf-8")
+    words_ = ["decide", "age-allowance", "--facts", str(facts), "--json"]
+    words_ += ["--upstream", f"http://127.0.0.1:{port}"]
+    assert main(["affairs", *words_]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (system,) = told["receipt"]["systems"]
+    assert (system["system"], system["no_answer"]) == ("civil_affairs", None)
+    tell(upstream_twin, "fault.set", system="civil_affairs", fault="down")
+    assert main(["affairs", *words_]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["way"]["service"]) == ("to_window", "general")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from affairs.upstreams.breaker import Breaker, Circuit, Leave
 
 
@@ -95,3 +98,42 @@ def test_what_comes_back_from_before_a_change_is_not_heard() -> None:
     assert breaker.admit(2.0) is None
     breaker.succeeded(trial)
     assert breaker.circuit is Circuit.CLOSED
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["admit", "succeeded", "alive", "failed", "withdrawn", "later"]),
+        st.integers(0, 5),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_one_at_a_time_tries_and_somebody_can(
+    steps: list[tuple[str, int]],
+) -> None:
+    breaker, now_s, out = Breaker(limit=2, rest_s=2.0, rest_cap_s=8.0), 0.0, list[Leave]()
+    for what, number in steps:
+        if what == "later":
+            now_s += number
+        elif what == "admit":
+            rests = breaker.rest_left_s(now_s) > 0
+            given_ = breaker.admit(now_s)
+            assert not (rests and given_), "nobody asks while it rests"
+            out += [given_] if given_ else []
+        elif out:
+            leave_ = out.pop(number % len(out))
+            match what:
+                case "failed":
+                    breaker.failed(leave_, now_s)
+                case "withdrawn":
+                    breaker.withdrawn(leave_)
+                case _:
+                    breaker.succeeded(leave_, sign_of_life=what == "alive")
+        trials = [one for one in out if one.age == breaker._age]
+        assert breaker.circuit is not Circuit.HALF_OPEN or len(trials) <= 1
+        assert breaker.rest_left_s(now_s) <= 8.0
+    for leave_ in out:
+        breaker.withdrawn(leave_)
+    assert breaker.admit(now_s + 8.0) is not None, "it is never shut for good"

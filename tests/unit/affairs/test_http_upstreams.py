@@ -309,6 +309,15 @@ async def test_whoever_watches_looks_again_and_sooner_where_there_is_doubt(
         assert ours.health()["population"].state is state
 
 
+async def test_a_system_that_was_well_from_the_start_is_no_news_for_the_log() -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with upstreams(Wire()) as ours:
+            with ours.changes() as changes:
+                await ours.look()
+                assert (await anext(changes)).state is HealthState.UP
+    assert logged == []
+
+
 async def test_nothing_to_watch_is_no_fault() -> None:
     async with HttpUpstreams({}, FakeClock()) as ours:
         await ours.watch()
