@@ -182,6 +182,7 @@ def _write(args: argparse.Namespace, done: _Done) -> None:
         (args.receipt, done.receipt.to_bytes()),
     ):
         if path is not None:
+            path.unlink(missing_ok=True)  # an old one may be open to others
             path.touch(mode=0o600)
             path.write_bytes(content)
 

@@ -12,14 +12,18 @@ from affairs.generator import generate
 from affairs.hall_map import load_hall_map
 from affairs.queue import load_services
 from affairs.upstream import load_upstream
+from affairs.upstreams.port import ask_all
 from hallkit.guide.conditions import Scope
-from hallkit.guide.deciding import decide, reasons, way_of
+from hallkit.guide.deciding import decide, reasons, system_of, way_of
 from hallkit.guide.forms import rule_facts
 from hallkit.guide.rule_cases import approving, evidence_of, failing
 from hallkit.lexicon.words import words
+from hallkit.model.conditions import FactValue
 from hallkit.model.content import Content
-from hallkit.model.decision import Evidence, RuleStatus, Verdict
+from hallkit.model.decision import Evidence, NoAnswer, RuleStatus, Verdict
 from hallkit.model.rules import RulePack
+from tests.fakes.clock import FakeClock
+from tests.fakes.upstreams import FakeUpstreams
 
 AUTHORED = load()
 SERVICES = load_services(Path(queue.__file__).with_name("services.toml"))
@@ -97,3 +101,36 @@ def test_every_rule_has_its_words_and_every_system_a_plain_name(pack: RulePack) 
     known = load_upstream()
     assert {check.system: check.plain_name for check in pack.upstream}.items() <= known.items()
     assert pack.sample
+
+
+SYSTEMS = sorted({check.system for pack in WHOLE.rule_packs for check in pack.upstream})
+KNOWN_ANOTHER_WAY = {("birth-plan-register-instant", "population")}
+"""Packs that know another way: the card says that the person lives here."""
+
+
+@pytest.mark.parametrize("down", [*SYSTEMS, "every system"])
+async def test_items_against_outages(down: str) -> None:
+    """Of the whole hall exactly the items of a system that is down go to the window."""
+    clock = FakeClock()
+    for pack in WHOLE.rule_packs:
+        facts = approving(pack, scope_of(pack)) or {}
+        answers: dict[str, dict[str, FactValue]] = {one.system: {} for one in pack.upstream}
+        for name, value in facts.items():
+            if system := system_of(name):
+                answers[system][name.rpartition(".")[2]] = value
+        upstreams = FakeUpstreams(clock, **answers)
+        gone = set(SYSTEMS) if down == "every system" else {down}
+        for system in gone:
+            upstreams.fail(system, NoAnswer.DOWN)
+        own = {name: value for name, value in facts.items() if not system_of(name)}
+        heard = await ask_all(upstreams, pack, own, clock, key="k")
+        decision = decide(
+            pack,
+            Evidence(facts={**own, **heard.facts}, asked=heard.asked),
+            way_of(ITEMS[pack.item], own),
+        )
+        needs = {
+            one.system for one in pack.upstream if (pack.code, one.system) not in KNOWN_ANOTHER_WAY
+        }
+        wanted = Verdict.TO_WINDOW if needs & gone else Verdict.APPROVED
+        assert decision.verdict is wanted, pack.code

@@ -169,6 +169,7 @@ def test_a_system_that_nobody_answers_for_is_down(desk: Desk, closed: str) -> No
 
 def test_the_receipt_is_signed_and_the_record_nobody_elses_to_read(desk: Desk) -> None:
     secret, public = desk.keys()
+    (desk.folder / "record.json").write_text("an old one, open to all")
     record, receipt = desk.kept("--key", secret)
     assert Path(record).stat().st_mode & 0o777 == 0o600
     assert ID_NUMBER not in Path(receipt).read_text(encoding="utf-8")
