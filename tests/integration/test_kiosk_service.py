@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
@@ -28,10 +29,16 @@ from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob, PrintJobState
 from hallkit.model.ticket import Ticket
-from hallkit.runtime.bus import BusClient, BusServer, Connection
+from hallkit.runtime.bus import BusClient, BusServer, Connection, parse_args
 from hallkit.wire import agent_bus as bus
-from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
+from hallkit.wire.affairs_api import (
+    QueueServices,
+    ReservedNumber,
+    TicketIssued,
+    TicketRequest,
+)
 from hallkit.wire.base import Message
+from hallkit.wire.sealed import unseal
 from kiosk.flow import view as screen
 from kiosk.flow.view import View
 from kiosk.service import DRAFT, SCREEN_SOCKET, KioskService, Tap, TapAnswer, TypedText
@@ -95,6 +102,9 @@ class FakeAgent:
         self.prints_at_once = False
         self.power = PowerPhase.MAINS
         self.holds: asyncio.Queue[bool] = asyncio.Queue()
+        self.number: ReservedNumber | None = None
+        """Of its own, for the time without the node."""
+        self.given: list[bus.NumberGive] = []
         self._server: BusServer | None = None
         self._cards: BusServer | None = None
 
@@ -105,6 +115,8 @@ class FakeAgent:
             bus.PRINT_JOB: self._job,
             bus.EVENT_ADD: self._add,
             bus.VISIT_HOLD: self._hold,
+            bus.NUMBER_OFFER: self._offer,
+            bus.NUMBER_GIVE: self._give,
         }
         async with (
             self.reading_cards(),
@@ -165,6 +177,15 @@ class FakeAgent:
     async def _hold(self, args: Mapping[str, Any], _from: Connection) -> Message:
         self.holds.put_nowait(bus.VisitHold.model_validate(args).on)
         return bus.Empty()
+
+    async def _offer(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = bus.NumberOffer.model_validate(args).service
+        fits = self.number is not None and self.number.service == wanted
+        return bus.NumberOffered(number=self.number if fits else None)
+
+    async def _give(self, args: Mapping[str, Any], _from: Connection) -> Message:
+        self.given.append(parse_args(bus.NumberGive, args))
+        return bus.NumberGiven(issued_at_ms=TICKET.issued_at_ms)
 
     def power_is(self, phase: PowerPhase) -> None:
         self.power = phase
@@ -230,6 +251,7 @@ class Machine:
         self.draft = self.runtime / DRAFT
         self.misses = Misses(folder / "misses" / "search.sqlite")
         self.key = folder / "catalogue.pub"
+        self.node_key = X25519PrivateKey.generate()
         self.publish()
 
     def publish(self) -> None:
@@ -252,6 +274,7 @@ class Machine:
             idle_ask_s=60.0,
             idle_end_s=30.0,
             affairs=self.affairs,
+            sealed_to=self.node_key.public_key(),
             misses=self.misses,
             clock=self.clock,
             print_retry_s=0.0,
@@ -420,6 +443,49 @@ async def test_a_refused_number_can_be_asked_for_again(
         await shown.taps("again")
         assert (await shown.shows("ticket")).big_text == "A007"
     assert len(set(machine.affairs.keys)) == 1
+
+
+async def test_without_the_node_the_machine_gives_a_number_of_its_own(machine: Machine) -> None:
+    own = machine.agent.number = ReservedNumber(
+        ticket="01M8QAP9K8HWM4BVT5V0N0CTSS",
+        number="A042",
+        service=ITEM.service,
+        service_name="市场监管",
+        windows="2楼 A区 12-15号窗口",
+        code="HK1.T.own",
+    )
+    machine.affairs.fault = LinkDown("affairs")
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        view = await shown.shows("ticket")
+        await machine.agent.promised.wait()
+    assert view.big_text == "A042"
+    assert WORDS("ticket.ahead_unknown") in [row.value for row in view.rows]
+    (given,) = machine.agent.given
+    assert (given.ticket, given.key) == (own.ticket, machine.affairs.keys[0])
+    assert CARD.number.encode() not in given.sealed
+    said = unseal(given.sealed, machine.node_key, subject=own.ticket)
+    assert TicketRequest.model_validate_json(said) == machine.affairs.requests[0]
+    (slip,) = machine.agent.slips
+    assert "A042" in slip
+    assert WORDS("slip.ahead_unknown") in slip
+
+
+async def test_a_number_of_another_service_is_of_no_use(machine: Machine) -> None:
+    machine.agent.number = ReservedNumber(
+        ticket="01M8QAP9K8HWM4BVT5V0N0CTSS",
+        number="Z001",
+        service="another",
+        service_name="",
+        windows="",
+        code="",
+    )
+    machine.affairs.fault = LinkDown("affairs")
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        assert (await shown.shows("message")).title == WORDS("refused.hall_down_title")
 
 
 async def test_a_hall_that_does_not_answer_is_given_up(machine: Machine) -> None:
