@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from hallkit.guide.sheet import costs_and_time
@@ -14,6 +15,7 @@ from hallkit.model.maintenance import MaintenancePhase
 from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJobState
 from hallkit.runtime.clock import local, local_date
+from hallkit.wire.affairs_api import ServiceWait
 from kiosk.flow.state import Found, Step, Surroundings, Visit
 from kiosk.flow.view import Action, Choice, Chrome, Countdown, Notice, Row, View
 from kiosk.flow.visit import (
@@ -31,6 +33,7 @@ STEPS = 4
 KEYS = (tuple("qwertyuiop"), tuple("asdfghjkl"), tuple("zxcvbnm"))
 RESULTS_SHOWN = 3
 WAITS_FRESH_MS = 60_000
+_SOON_S = 90.0
 _NOTICED = ("ups", "ticket_printer", "id_card_reader")
 """Ports whose faults stand on every screen, the one that matters most first."""
 
@@ -392,14 +395,21 @@ def _identity(visit: Visit, around: Surroundings, words: Words) -> View:
     )
 
 
+def _ahead(wait: ServiceWait | None, words: Words) -> str:
+    """How many, and how long that takes; in steps of five minutes, and never too short."""
+    if wait is None:
+        return words("confirm.ahead_unknown")
+    if wait.stale or wait.expected_wait_s is None:
+        return words("confirm.ahead_value", waiting=wait.waiting)
+    if wait.expected_wait_s < _SOON_S:
+        return words("confirm.ahead_soon", waiting=wait.waiting)
+    minutes = 5 * ceil(wait.expected_wait_s / 300)
+    return words("confirm.ahead_wait", waiting=wait.waiting, minutes=minutes)
+
+
 def _confirm(visit: Visit, around: Surroundings, words: Words) -> View:
     personal = personal_list(visit)
-    wait = around.wait_of(personal.service)
-    ahead = (
-        words("confirm.ahead_value", waiting=wait.waiting)
-        if wait is not None
-        else words("confirm.ahead_unknown")
-    )
+    ahead = _ahead(around.wait_of(personal.service), words)
     masked = visit.card.masked() if visit.card is not None else None
     person = f"{masked.name} {masked.number}" if masked else words("confirm.person_without")
     return View(

@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -1247,3 +1248,22 @@ def test_an_empty_battery_on_the_mains_is_nothing_to_tell_a_citizen() -> None:
     devices = (*AROUND.devices, device("ups", reason=Reason.BATTERY_LOW))
     shown = present(NEW, AROUND.model_copy(update={"devices": devices}), WORDS)
     assert shown.chrome.machine_notice is None
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, "5 人"),
+        ({"expected_wait_s": 1201.0}, "5 人，大约等 25 分钟"),
+        ({"expected_wait_s": 1200.0}, "5 人，大约等 20 分钟"),
+        ({"expected_wait_s": 100.0}, "5 人，大约等 5 分钟"),
+        ({"expected_wait_s": 30.0}, "5 人，很快就到您"),
+        ({"expected_wait_s": 30.0, "stale": True}, "5 人"),
+    ],
+    ids=str,
+)
+def test_a_wait_is_told_in_steps_of_five_minutes(more: dict[str, Any], told: str) -> None:
+    wait = AROUND.waits[0].model_copy(update=more)
+    person = at(Step.CONFIRM)
+    person.around = AROUND.model_copy(update={"waits": (wait,)})
+    assert person.view.rows[2].value == told
