@@ -8,7 +8,7 @@ naive mean of the waits so far.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Desk:
     """A window that is open, or paused with somebody at it."""
 
     services: frozenset[str]
-    """None: it ends with whoever is there."""
+    """Whom it calls next; none: it ends with whoever is there."""
     service: str = ""
     """Of whoever is there; empty: nobody is."""
     busy_s: float = 0.0
@@ -94,18 +94,23 @@ def waits_s(
     """
     free = [(_left_s(desk, lengths_s), number) for number, desk in enumerate(desks)]
     heapq.heapify(free)
-    open_ = {service for desk in desks for service in desk.services}
-    left = [one for one in waiting if one.service in open_]
+    left: dict[str, deque[tuple[int, str]]] = defaultdict(deque)
+    for place, one in enumerate(waiting):
+        left[one.service].append((place, one.ticket))
     found: dict[str, float] = {}
-    while left and free:
+    while free and left:
         at_s, number = heapq.heappop(free)
-        services = desks[number].services
-        place = next((k for k, one in enumerate(left) if one.service in services), None)
-        if place is None:
+        first = min(
+            ((left[key][0], key) for key in desks[number].services & left.keys()), default=None
+        )
+        if first is None:
             continue  # nobody is left for it
-        one = left.pop(place)
-        found[one.ticket] = at_s
-        heapq.heappush(free, (at_s + lengths_s[one.service], number))
+        (_, ticket), service = first
+        left[service].popleft()
+        if not left[service]:
+            del left[service]
+        found[ticket] = at_s
+        heapq.heappush(free, (at_s + lengths_s[service], number))
     return found
 
 
