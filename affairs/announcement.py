@@ -74,6 +74,8 @@ class Announcement:
     def __init__(self, link: MqttLink, states: Mapping[str, State], *, site: SiteId) -> None:
         self._link = link
         self._states = {hall_stream(site, stream): state for stream, state in states.items()}
+        self._telling = {topic: asyncio.Lock() for topic in self._states}
+        """What was read later is told later: the last word stays with the broker."""
         self._log = get_logger()
 
     async def run(self) -> None:
@@ -96,11 +98,16 @@ class Announcement:
 
     async def _tell_all(self) -> None:
         for topic, state in self._states.items():
-            await self._tell(topic, state)
+            try:
+                await self._tell(topic, state)
+            except StoreError as fault:
+                # The node serves without it, and the next change tells it.
+                self._log.warning("announcement.failed", topic=topic, fault=str(fault))
 
     async def _tell(self, topic: str, state: State) -> None:
-        notice = await state.notice()
-        await self._link.publish(topic, notice.to_bytes(), retain=True)
+        async with self._telling[topic]:
+            notice = await state.notice()
+            await self._link.publish(topic, notice.to_bytes(), retain=True)
 
     async def _ignore(self, _topic: str, _payload: bytes) -> None:
         """The node asks for nothing."""

@@ -77,6 +77,27 @@ class Once:
         ).scalar_one_or_none()
         return found
 
+    def is_of(
+        self,
+        connection: sa.Connection,
+        subject: str,
+        *,
+        device: str,
+        key: str,
+        kind: str,
+        content: bytes,
+    ) -> None:
+        """From now on this key made `subject`, whatever it made before."""
+        key_mac = self._sealer.fingerprint(b"key", key.encode())
+        mine = (writes.c.device == device, writes.c.key_mac == key_mac)
+        values = {
+            "request_mac": self._sealer.fingerprint(kind.encode(), content),
+            "subject": subject,
+            "written_at_ms": self._clock.wall_ms(),
+        }
+        if connection.execute(writes.update().where(*mine).values(**values)).rowcount == 0:
+            connection.execute(writes.insert().values(device=device, key_mac=key_mac, **values))
+
 
 def canonical(request: BaseModel) -> bytes:
     """Equal for requests that mean the same, whatever the order of their fields."""

@@ -28,6 +28,7 @@ class ProblemCode(StrEnum):
     SLOT_UNKNOWN = "slot_unknown"
     SLOT_FULL = "slot_full"
     APPOINTMENT_UNKNOWN = "appointment_unknown"
+    APPOINTMENT_EXISTS = "appointment_exists"
     APPOINTMENT_NOT_SO = "appointment_not_so"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -79,6 +80,9 @@ _WORDING = {
         422, "这个时间不能预约", "请选今天以后两周内、上班时间里的时段。"
     ),
     ProblemCode.SLOT_FULL: _Wording(409, "这个时段约满了", "请换一个时段，或者当天来取号。"),
+    ProblemCode.APPOINTMENT_EXISTS: _Wording(
+        409, "您这一天已经约了这项业务", "要换时间的，先取消原来的预约。"
+    ),
     ProblemCode.APPOINTMENT_UNKNOWN: _Wording(
         404, "没有找到您的预约", "请核对身份证；没有预约的，直接取号。"
     ),

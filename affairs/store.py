@@ -47,6 +47,7 @@ tickets = sa.Table(
     sa.Column("window", sa.Integer, nullable=True, comment="That called it last"),
     sa.Column("calls", sa.Integer, nullable=False, server_default="0"),
     sa.Column("called_at_ms", sa.BigInteger, nullable=True, comment="To this window, first"),
+    sa.Column("called_for", sa.String(32), nullable=True, comment="Service of that call"),
     sa.Column("ended_at_ms", sa.BigInteger, nullable=True, comment="Served, skipped or moved on"),
     sa.Column("uncertainty_ms", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("service", "day", "sequence"),

@@ -175,7 +175,8 @@ def number_handlers(numbers: Numbers) -> dict[str, Handler]:
 
     async def offer(args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = parse_args(bus.NumberOffer, args)
-        return bus.NumberOffered(number=await numbers.offer(wanted.service, wanted.key))
+        number = await numbers.offer(wanted.service, wanted.key, only_given=wanted.only_given)
+        return bus.NumberOffered(number=number)
 
     async def give(args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = parse_args(bus.NumberGive, args)

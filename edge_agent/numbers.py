@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from pydantic import ValidationError
 
-from hallkit.errors import HallError, NotSupported, Reason, StoreError
+from hallkit.errors import HallError, NotSupported, Reason, Rejected, StoreError
 from hallkit.model.ids import new_id
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, local_date
@@ -32,14 +33,15 @@ from hallkit.wire.affairs_api import (
 SCHEMA = """\
 create table numbers (
     ticket text primary key, day text not null, service text not null, number text not null,
-    key text unique, given_at_ms integer, uncertainty_ms integer, sealed blob
+    uncertainty_ms integer not null, key text unique, given_at_ms integer, sealed blob
 )"""
-"""`number` is a `ReservedNumber`; the last four are set when it is given."""
+"""`number` is a `ReservedNumber`; the last three are set when it is given."""
 
 _EVERY_S = 600.0
 """A lease is looked after so often, and after each number that was given."""
 _RETRY_S, _RETRY_CAP_S = 2.0, 60.0
-_TOLD_AT_ONCE = 20
+_TOLD_AT_ONCE = 8
+"""Their sealed contents together are within what the node reads at once."""
 
 
 class Node(Protocol):
@@ -69,7 +71,8 @@ class Numbers:
         self._of_each = of_each
         self._changed = changed
         self._services: tuple[str, ...] = ()
-        self._uncertainty_ms = 0
+        self._left_out: set[str] = set()
+        """The node refuses to hear of them for now; others are not held up."""
         self._wake = asyncio.Event()
         self._log = get_logger()
 
@@ -80,12 +83,12 @@ class Numbers:
 
     async def run(self) -> None:
         """Lease, and tell who got one, until cancelled."""
-        await self._look()
         failing = ""
         backoff = Backoff(base_s=_RETRY_S, cap_s=_RETRY_CAP_S)
         while True:
             self._wake.clear()
             try:
+                await self._look()  # the day may have changed
                 await self.tell()
                 if self._of_each:
                     await self.lease()
@@ -106,7 +109,7 @@ class Numbers:
         lease = await self._node.lease_numbers(LeaseRequest(size=self._of_each), new_id())
         now_ms = self._clock.wall_ms()
         # The node looked at its clock while we waited for its answer.
-        self._uncertainty_ms = max(abs(lease.as_of_ms - asked_ms), abs(lease.as_of_ms - now_ms))
+        uncertainty_ms = max(abs(lease.as_of_ms - asked_ms), abs(lease.as_of_ms - now_ms))
         day = lease.day.isoformat()
 
         def keep(db: sqlite3.Connection) -> None:
@@ -114,53 +117,75 @@ class Numbers:
             held = db.execute("select ticket from numbers where given_at_ms is null").fetchall()
             gone = [(row["ticket"],) for row in held if row["ticket"] not in known]
             db.executemany("delete from numbers where ticket = ?", gone)
+            db.execute(
+                "update numbers set uncertainty_ms = ? where given_at_ms is null",
+                (uncertainty_ms,),
+            )
             db.executemany(
-                "insert or ignore into numbers (ticket, day, service, number) values (?, ?, ?, ?)",
-                [(one.ticket, day, one.service, one.model_dump_json()) for one in lease.numbers],
+                "insert or ignore into numbers (ticket, day, service, number, uncertainty_ms) "
+                "values (?, ?, ?, ?, ?)",
+                [
+                    (one.ticket, day, one.service, one.model_dump_json(), uncertainty_ms)
+                    for one in lease.numbers
+                ],
             )
 
         await self._journal.write(keep)
         await self._look()
 
     async def tell(self) -> None:
-        """Tell the node who got a number, the first first, until it knows of all."""
-        while True:
-            rows = await self._journal.read(
-                lambda db: db.execute(_GIVEN, (_TOLD_AT_ONCE,)).fetchall()
-            )
-            if not rows:
-                return
-            given = tuple(
-                OfflineTicket(
-                    ticket=row["ticket"],
-                    issued_at_ms=row["given_at_ms"],
-                    uncertainty_ms=row["uncertainty_ms"],
-                    key=row["key"],
-                    sealed=row["sealed"],
-                )
-                for row in rows
-            )
-            told = await self._node.take_offline(OfflineTickets(tickets=given))
+        """Tell the node who got a number, the first first, until it knows of all.
+
+        A node that takes no batch is told one at a time: a single one must not hold up the others.
+        """
+        self._left_out.clear()
+        at_once = _TOLD_AT_ONCE
+        while rows := await self._given(at_once):
+            try:
+                told = await self._node.take_offline(OfflineTickets(tickets=rows))
+            except Rejected as fault:
+                if len(rows) == 1:
+                    self._log.error("numbers.refused", problems=[fault.problem_code])
+                    self._left_out.add(rows[0].ticket)
+                at_once = 1
+                continue
             if told.refused:
                 # The node will not take it another time either; nobody else can read it.
                 self._log.error("numbers.refused", problems=sorted(set(told.refused.values())))
             done = [(ticket,) for ticket in (*told.taken, *told.refused)]
             if not done:
                 return
-
-            def forget(db: sqlite3.Connection, done: list[tuple[str]] = done) -> None:
-                db.executemany("delete from numbers where ticket = ?", done)
-
-            await self._journal.write(forget)
+            await self._journal.write(partial(_forget, done))
             self._log.info("numbers.told", count=len(told.taken))
 
-    async def offer(self, service: str, key: str) -> ReservedNumber | None:
-        """The number that this attempt has, or the next one of the service; not given yet."""
+    async def _given(self, count: int) -> tuple[OfflineTicket, ...]:
+        rows = await self._journal.read(lambda db: db.execute(_GIVEN).fetchall())
+        return tuple(
+            OfflineTicket(
+                ticket=row["ticket"],
+                issued_at_ms=row["given_at_ms"],
+                uncertainty_ms=row["uncertainty_ms"],
+                key=row["key"],
+                sealed=row["sealed"],
+            )
+            for row in rows
+            if row["ticket"] not in self._left_out
+        )[:count]
+
+    async def offer(
+        self, service: str, key: str, *, only_given: bool = False
+    ) -> ReservedNumber | None:
+        """The number that this attempt has, or the next one of the service; not given yet.
+
+        `only_given`: the one that it has, or none.
+        """
         today = local_date(self._clock.wall_ms()).isoformat()
 
         def read(db: sqlite3.Connection) -> sqlite3.Row | None:
-            mine = db.execute("select * from numbers where key = ?", (key,)).fetchone()
-            if mine is not None:
+            mine = db.execute(
+                "select * from numbers where key = ? and service = ?", (key, service)
+            ).fetchone()
+            if mine is not None or only_given:
                 return mine  # type: ignore[no-any-return]
             return db.execute(_NEXT, (service, today)).fetchone()  # type: ignore[no-any-return]
 
@@ -182,7 +207,7 @@ class Numbers:
             mine = db.execute("select * from numbers where key = ?", (key,)).fetchone()
             if mine is not None:
                 return int(mine["given_at_ms"]) if mine["ticket"] == ticket else None
-            done = db.execute(_GIVE, (key, now_ms, self._uncertainty_ms, sealed, ticket, today))
+            done = db.execute(_GIVE, (key, now_ms, sealed, ticket, today))
             return now_ms if done.rowcount else None
 
         given_ms = await self._journal.write(keep)
@@ -211,13 +236,17 @@ class Numbers:
             waking.cancel()
 
 
-_GIVEN = "select * from numbers where given_at_ms is not null order by given_at_ms limit ?"
+def _forget(done: list[tuple[str]], db: sqlite3.Connection) -> None:
+    db.executemany("delete from numbers where ticket = ?", done)
+
+
+_GIVEN = "select * from numbers where given_at_ms is not null order by given_at_ms"
 _NEXT = (
     "select * from numbers where service = ? and day = ? and given_at_ms is null "
     "order by ticket limit 1"
 )
 _GIVE = (
-    "update numbers set key = ?, given_at_ms = ?, uncertainty_ms = ?, sealed = ? "
+    "update numbers set key = ?, given_at_ms = ?, sealed = ? "
     "where ticket = ? and day = ? and given_at_ms is null"
 )
 _LEFT = (

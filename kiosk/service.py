@@ -482,6 +482,10 @@ class KioskService:
     # ── The business node ────────────────────────────────────────────────────────────────────
 
     async def _take_ticket(self, wanted: ev.TakeTicket) -> None:
+        if (ticket := await self._own_ticket(wanted, only_given=True)) is not None:
+            # A service before this one gave it and died: the node is asked no more.
+            self._happen(ev.TicketGiven(ticket))
+            return
         try:
             async with asyncio.timeout(self._take_tries_s):
                 issued = await self._affairs.issue_ticket(
@@ -500,12 +504,17 @@ class KioskService:
             self._last_tap_s = self._clock.mono_s()
             self._happen(ev.TicketGiven(issued.ticket))
 
-    async def _own_ticket(self, wanted: ev.TakeTicket) -> Ticket | None:
-        """A number that the machine holds for the time without the node; None if it has none."""
+    async def _own_ticket(
+        self, wanted: ev.TakeTicket, *, only_given: bool = False
+    ) -> Ticket | None:
+        """A number that the machine holds for the time without the node; None if it has none.
+
+        `only_given`: the one that this attempt has already.
+        """
         item = self._catalogue.item(wanted.request.item) if self._catalogue is not None else None
         if item is None or self._sealed_to is None:
             return None
-        offer = bus.NumberOffer(service=item.service, key=wanted.key)
+        offer = bus.NumberOffer(service=item.service, key=wanted.key, only_given=only_given)
         try:
             offered = await self._agent.request(bus.NUMBER_OFFER, offer, bus.NumberOffered)
             number = offered.number

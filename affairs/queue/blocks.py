@@ -124,6 +124,9 @@ class Blocks:
         held = connection.execute(sa.select(reserved).where(*mine)).one_or_none()
         if held is None:
             raise Refused(ProblemCode.TICKET_UNKNOWN)
+        service = self._desk.services.get(held.service)
+        if service is None:
+            raise Refused(ProblemCode.SERVICE_UNKNOWN)
         request, content = self._said(one)
         now_ms = self._clock.wall_ms()
         # A machine's clock may be wrong: nobody came before the lease or after now.
@@ -132,7 +135,7 @@ class Blocks:
         priority = priority_of(request.priority, id_number, held.day, self._order)
         new = NewTicket(
             id=one.ticket,
-            service=self._desk.services[held.service],
+            service=service,
             day=held.day,
             sequence=held.sequence,
             item=request.item,
@@ -148,25 +151,25 @@ class Blocks:
         connection.execute(reserved.delete().where(*mine))
         if one.key:
             self._void_twin(connection, one, device, now_ms)
+            self._once.is_of(
+                connection, one.ticket, device=device, key=one.key, kind="ticket", content=content
+            )
 
     def _void_twin(
         self, connection: sa.Connection, one: OfflineTicket, device: str, now_ms: int
     ) -> None:
-        """One attempt, two numbers: the answer with the first was lost, or its service died.
+        """One attempt, two numbers: the answer with the other one was lost.
 
-        The citizen holds the later one. Where the clocks can't tell which that is, both stay: a
-        number too many is skipped, a number too few is a person who is not called.
+        The citizen holds the machine's: it gives one only after it has given up waiting for ours,
+        and asks us no more for an attempt that has one. By clocks it could not be told: an answer
+        that is given up may still be on its way to the disk.
         """
         twin_id = self._once.subject(connection, device=device, key=one.key)
         if twin_id is None or twin_id == one.ticket:
             return
-        twin, mine = (rows.ticket_row(connection, each) for each in (twin_id, one.ticket))
-        apart_ms = mine.issued_at_ms - twin.issued_at_ms
-        if abs(apart_ms) <= one.uncertainty_ms:
-            return
-        earlier = twin if apart_ms > 0 else mine
-        if earlier.state == TicketState.WAITING:
-            rows.move(connection, earlier, TicketState.VOID, at_ms=now_ms)
+        twin = rows.ticket_row(connection, twin_id)
+        if twin.state == TicketState.WAITING:
+            rows.move(connection, twin, TicketState.VOID, at_ms=now_ms)
 
     def _said(self, one: OfflineTicket) -> tuple[TicketRequest, bytes]:
         try:
@@ -205,7 +208,11 @@ class Blocks:
         return list(
             connection.execute(
                 sa.select(reserved)
-                .where(reserved.c.device == device, reserved.c.day == day)
+                .where(
+                    reserved.c.device == device,
+                    reserved.c.day == day,
+                    reserved.c.service.in_(tuple(self._desk.services)),
+                )
                 .order_by(reserved.c.service, reserved.c.sequence)
             )
         )

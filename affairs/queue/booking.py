@@ -99,9 +99,10 @@ class Booking:
             last = local_date(now_ms) + dt.timedelta(days=DAYS_AHEAD)
             if not is_slot or request.start_ms <= now_ms or day > last:
                 raise Refused(ProblemCode.SLOT_UNKNOWN)
+            number = request.ticket.applicant.number if request.ticket.applicant else ""
+            self._must_be_the_only_one(connection, service, day, number)
             self._occupy(connection, service, request.start_ms)
             appointment_id = new_id()
-            number = request.ticket.applicant.number if request.ticket.applicant else None
             connection.execute(
                 appointments.insert().values(
                     id=appointment_id,
@@ -143,7 +144,8 @@ class Booking:
                 )
                 .order_by(appointments.c.start_ms)
             )
-            return Appointments(appointments=tuple(self._told(row) for row in found))
+            known = (row for row in found if row.service in self._desk.services)
+            return Appointments(appointments=tuple(self._told(row) for row in known))
 
         return await self._store.transaction(work)
 
@@ -239,6 +241,21 @@ class Booking:
 
         return await self._store.transaction(work)
 
+    def _must_be_the_only_one(
+        self, connection: sa.Connection, service: Service, day: dt.date, id_number: str
+    ) -> None:
+        """Nobody takes a day's places for themselves."""
+        booked = connection.execute(
+            sa.select(appointments.c.id).where(
+                appointments.c.applicant_mac == self._sealer.lookup(id_number),
+                appointments.c.service == service.key,
+                appointments.c.day == day,
+                appointments.c.state == AppointmentState.BOOKED.value,
+            )
+        ).first()
+        if booked is not None:
+            raise Refused(ProblemCode.APPOINTMENT_EXISTS)
+
     def _occupy(self, connection: sa.Connection, service: Service, start_ms: int) -> None:
         mine = (slots.c.service == service.key, slots.c.start_ms == start_ms)
         taken = connection.execute(
@@ -265,7 +282,8 @@ class Booking:
     def _own(self, connection: sa.Connection, request: CheckIn) -> rows.Row:
         """Unknown and another person's look alike: nobody learns by asking."""
         row = self._row(connection, request.appointment)
-        if row.applicant_mac != self._sealer.lookup(request.number):
+        is_theirs = row.applicant_mac == self._sealer.lookup(request.number)
+        if not is_theirs or row.service not in self._desk.services:
             raise Refused(ProblemCode.APPOINTMENT_UNKNOWN)
         return row
 

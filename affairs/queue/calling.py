@@ -58,6 +58,7 @@ class Windows:
         self._once = once
         self._order = order
         self._clock = clock
+        self._day = local_date(clock.wall_ms())
         self.called = asyncio.Event()
         """Set when a call stands on the disk, and when a day is over; whoever waits clears it."""
 
@@ -106,12 +107,11 @@ class Windows:
     async def calls(self) -> Calls:
         """The latest calls of today, for boards and loudspeakers."""
         now_ms = self._clock.wall_ms()
-        midnight = local(now_ms).replace(hour=0, minute=0, second=0, microsecond=0)
 
         def work(connection: sa.Connection) -> Calls:
             found = connection.execute(
                 sa.select(calls)
-                .where(calls.c.at_ms >= int(midnight.timestamp() * 1000))
+                .where(calls.c.at_ms >= _midnight_ms(now_ms))
                 .order_by(calls.c.id.desc())
                 .limit(CALLS_SHOWN)
             )
@@ -147,18 +147,22 @@ class Windows:
                 .where(earlier, tickets.c.state == TicketState.SERVING.value)
                 .values(state=TicketState.SERVED.value, state_at_ms=now_ms)
             )
-            of_earlier = sa.select(tickets.c.id).where(earlier)
             connection.execute(
                 windows.update()
-                .where(windows.c.ticket_id.in_(of_earlier))
+                .where(
+                    windows.c.changed_at_ms < _midnight_ms(now_ms),
+                    windows.c.state != WindowState.CLOSED.value,
+                )
                 .values(ticket_id=None, state=WindowState.CLOSED.value, changed_at_ms=now_ms)
             )
             return ended.rowcount + served.rowcount
 
-        ended = await self._store.transaction(work)
-        if ended:
+        count = await self._store.transaction(work)
+        today = local_date(now_ms)
+        if count or today != self._day:
             self.called.set()
-        return ended
+        self._day = today
+        return count
 
     # ── Orders ───────────────────────────────────────────────────────────────────────────────
 
@@ -173,20 +177,20 @@ class Windows:
                 row = rows.ticket_row(connection, order.ticket)
                 self._call(connection, number, row, now_ms)
             case "again":
-                self._again(connection, number, now_ms)
+                self._again(connection, number, order.ticket, now_ms)
             case "serve":
-                row = self._here(connection, number)
+                row = self._here(connection, number, order.ticket)
                 rows.move(connection, row, TicketState.SERVING, at_ms=now_ms)
                 self._changed(connection, number, now_ms, ticket_id=row.id)
             case "skip" | "finish":
                 state = TicketState.SKIPPED if order.do == "skip" else TicketState.SERVED
-                row = self._here(connection, number)
+                row = self._here(connection, number, order.ticket)
                 rows.move(connection, row, state, at_ms=now_ms, ended_at_ms=now_ms)
                 self._changed(connection, number, now_ms, ticket_id=None)
             case "transfer":
-                self._transfer(connection, number, order.service, now_ms)
+                self._transfer(connection, number, order, now_ms)
             case "return":
-                self._return(connection, order.ticket, now_ms)
+                self._return(connection, number, order.ticket, now_ms)
         return order.ticket or _NOBODY
 
     def _set_state(
@@ -218,8 +222,7 @@ class Windows:
 
     def _call(self, connection: sa.Connection, number: int, row: rows.Row, now_ms: int) -> None:
         self._must_be_free(connection, number)
-        if row.day != local_date(now_ms):
-            raise Refused(ProblemCode.TICKET_NOT_SO)
+        self._must_be_ours(number, row, now_ms)
         rows.move(
             connection,
             row,
@@ -228,13 +231,14 @@ class Windows:
             window=number,
             calls=row.calls + 1,
             called_at_ms=now_ms,
+            called_for=row.queue,
             ended_at_ms=None,
         )
         self._announce(connection, number, row, times=row.calls + 1, now_ms=now_ms)
         self._changed(connection, number, now_ms, ticket_id=row.id)
 
-    def _again(self, connection: sa.Connection, number: int, now_ms: int) -> None:
-        row = self._here(connection, number)
+    def _again(self, connection: sa.Connection, number: int, ticket_id: str, now_ms: int) -> None:
+        row = self._here(connection, number, ticket_id)
         if row.state != TicketState.CALLED:
             raise Refused(ProblemCode.TICKET_NOT_SO)
         connection.execute(
@@ -244,11 +248,11 @@ class Windows:
         self._changed(connection, number, now_ms, ticket_id=row.id)
 
     def _transfer(
-        self, connection: sa.Connection, number: int, service_key: str, now_ms: int
+        self, connection: sa.Connection, number: int, order: WindowOrder, now_ms: int
     ) -> None:
         """To another service. The place stays, so that nobody waits twice for one errand."""
-        service = self._service(service_key)
-        row = self._here(connection, number)
+        service = self._service(order.service)
+        row = self._here(connection, number, order.ticket)
         rows.move(
             connection,
             row,
@@ -261,8 +265,9 @@ class Windows:
         )
         self._changed(connection, number, now_ms, ticket_id=None)
 
-    def _return(self, connection: sa.Connection, ticket_id: str, now_ms: int) -> None:
+    def _return(self, connection: sa.Connection, number: int, ticket_id: str, now_ms: int) -> None:
         row = rows.ticket_row(connection, ticket_id)
+        self._must_be_ours(number, row, now_ms)
         if row.state != TicketState.SKIPPED:
             raise Refused(ProblemCode.TICKET_NOT_SO)
         place = place_ms(now_ms, Priority(row.priority), self._order)
@@ -292,9 +297,15 @@ class Windows:
         if at is None or at.state != WindowState.OPEN or at.ticket_id is not None:
             raise Refused(ProblemCode.WINDOW_NOT_SO)
 
-    def _here(self, connection: sa.Connection, number: int) -> rows.Row:
+    def _must_be_ours(self, number: int, row: rows.Row, now_ms: int) -> None:
+        """A window has to do with today's tickets of its own services, and no others."""
+        if row.day != local_date(now_ms) or row.queue not in self._served(number):
+            raise Refused(ProblemCode.TICKET_NOT_SO)
+
+    def _here(self, connection: sa.Connection, number: int, ticket_id: str) -> rows.Row:
+        """Who is at the window. An order that comes late must not be carried out on the next."""
         at = self._window(connection, number)
-        if at is None or at.ticket_id is None:
+        if at is None or at.ticket_id is None or at.ticket_id != ticket_id:
             raise Refused(ProblemCode.WINDOW_NOT_SO)
         return rows.ticket_row(connection, at.ticket_id)
 
@@ -349,3 +360,9 @@ class Windows:
             came_at_ms=row.came_at_ms,
             called_at_ms=row.called_at_ms,
         )
+
+
+def _midnight_ms(now_ms: int) -> int:
+    """When the hall's day began."""
+    midnight = local(now_ms).replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp() * 1000)

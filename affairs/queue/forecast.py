@@ -34,10 +34,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A window that is open, or paused with somebody at it."""
+    """A window that is open."""
 
     services: frozenset[str]
-    """Whom it calls next; none: it ends with whoever is there."""
     service: str = ""
     """Of whoever is there; empty: nobody is."""
     busy_s: float = 0.0

@@ -85,7 +85,9 @@ def move(
 
 
 def printed(connection: sa.Connection, ticket_id: str) -> Ticket:
-    """The ticket as its paper says it, so that a repeated answer prints the same paper."""
+    """The ticket as its paper says it, so that a repeated answer prints the same paper; one that
+    was passed on says where it waits now.
+    """
     row = ticket_row(connection, ticket_id)
     return ticket_of(row, waiting_ahead=row.waiting_ahead)
 

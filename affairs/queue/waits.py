@@ -35,7 +35,7 @@ class ServiceWaits:
     waiting: int
     open_windows: int
     as_of_ms: int
-    """When the windows were heard last; now where none ever was."""
+    """Now; where nothing is told any more, when the windows were heard last."""
     stale: bool
     next_wait_s: float | None
     """Of somebody who comes now; None: nobody can tell, or not today any more."""
@@ -44,6 +44,10 @@ class ServiceWaits:
     def wait_of(self, ticket_id: str) -> float | None:
         """Of somebody who waits; None: nobody can tell."""
         return None if self.stale else self.waits.get(ticket_id)
+
+
+_UNKNOWN = ServiceWaits(waiting=0, open_windows=0, as_of_ms=0, stale=True, next_wait_s=None)
+"""Of a service that the hall has no more."""
 
 
 class Waits:
@@ -63,7 +67,7 @@ class Waits:
 
     def of_service(self, connection: sa.Connection, service: str, day: dt.date) -> ServiceWaits:
         """One queue on a day."""
-        return self.of_all(connection, day)[service]
+        return self.of_all(connection, day).get(service, _UNKNOWN)
 
     def of_all(self, connection: sa.Connection, day: dt.date) -> dict[str, ServiceWaits]:
         """Every queue on a day."""
@@ -119,7 +123,7 @@ class Waits:
 def _ended(connection: sa.Connection, day: dt.date) -> list[Ended]:
     found = connection.execute(
         sa.select(
-            tickets.c.queue, tickets.c.window, tickets.c.called_at_ms, tickets.c.ended_at_ms
+            tickets.c.called_for, tickets.c.window, tickets.c.called_at_ms, tickets.c.ended_at_ms
         ).where(
             tickets.c.day == day,
             tickets.c.ended_at_ms.is_not(None),
@@ -127,7 +131,7 @@ def _ended(connection: sa.Connection, day: dt.date) -> list[Ended]:
         )
     )
     return [
-        Ended(row.queue, row.window, row.called_at_ms / 1000, row.ended_at_ms / 1000)
+        Ended(row.called_for, row.window, row.called_at_ms / 1000, row.ended_at_ms / 1000)
         for row in found
     ]
 

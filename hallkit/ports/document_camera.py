@@ -75,7 +75,8 @@ CaptureOutcome = PageCaptured | NotCaptured
 class DocumentCamera(Camera, Protocol):
     async def capture(self, sheet: Sheet = Sheet.ANY) -> CaptureOutcome:
         """Look at what lies there now, and only at that: a sheet that is being changed is
-        `MOVING`. Anything but `NO_PAGE` means that something lies there, which nobody should
-        forget. Raises `DeviceError` only if the camera itself fails. Cancelling it is safe.
+        `MOVING`. Anything but `NO_PAGE` and `TOO_DARK` means that something lies there, which
+        nobody should forget. Raises `DeviceError` only if the camera itself fails. Cancelling it
+        is safe.
         """
         ...

@@ -71,9 +71,9 @@ class TicketProgress(Message):
     expected_wait_s: float | None = None
     """Until it is called; none: nobody can tell."""
     as_of_ms: int
-    """When the windows were heard last."""
+    """Now, or with `stale` when the windows were heard last."""
     stale: bool = False
-    """Nothing was heard of the windows for a while: what is told is old."""
+    """Nothing was heard of the windows for a while, so nothing is told."""
 
 
 class ServiceWait(Message):
@@ -138,7 +138,8 @@ class WindowOrder(Message):
         "transfer",
         "return",
     ]
-    """`next`: whoever is to be called; `call`: this ticket, that waits or was skipped; `again`:
+    """`next`: whoever is to be called; `call`: this ticket, that waits or was skipped; the others
+    name in `ticket` whom they mean, so that none comes late to the next person. `again`:
     the same once more (重呼); `serve`: they have come; `skip`: nobody came (过号); `finish`: they
     are done; `transfer`: to another service, in the place they had; `return`: a skipped one waits
     again."""
@@ -192,7 +193,7 @@ class Slots(Message):
 class AppointmentRequest(Message):
     """A place in a slot. The applicant is needed: they check in with their card."""
 
-    start_ms: int
+    start_ms: Annotated[int, Field(ge=0, le=4_102_444_800_000)]
     ticket: TicketRequest
 
 
@@ -268,7 +269,7 @@ class OfflineTicket(Message):
     key: Annotated[str, Field(max_length=128)] = ""
     """The idempotency key under which the node was asked before: it may have given a number of
     which the machine never heard."""
-    sealed: Annotated[bytes, Field(max_length=64 * 1024)]
+    sealed: Annotated[bytes, Field(max_length=16 * 1024)]
     """The `TicketRequest` as JSON, sealed to the node for this ticket (hallkit/wire/sealed.py)."""
 
 

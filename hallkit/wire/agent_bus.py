@@ -123,6 +123,8 @@ class NumberOffer(Message):
     service: Annotated[str, Field(min_length=1, max_length=32)]
     key: Annotated[str, Field(min_length=8, max_length=128)]
     """Of the attempt, as the node was asked: the same key gets the same number."""
+    only_given: bool = False
+    """Only the number that the attempt has already."""
 
 
 class NumberOffered(Message):
@@ -135,7 +137,7 @@ class NumberGive(Message):
 
     ticket: Annotated[str, Field(max_length=26)]
     key: Annotated[str, Field(min_length=8, max_length=128)]
-    sealed: Annotated[bytes, Field(max_length=64 * 1024)]
+    sealed: Annotated[bytes, Field(max_length=16 * 1024)]
     """What they said, sealed to the node: the machine cannot open it again."""
 
 

@@ -101,7 +101,7 @@ class Visit(Value):
 
     @property
     def idempotency_key(self) -> str:
-        """One number per visit, however often it is asked for."""
+        """One number per visit and request, however often it is asked for."""
         return f"{self.id}-ticket"
 
     @property

@@ -12,6 +12,7 @@ service was doing. Adding a step: docs/how-to/add-a-screen.md.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeGuard
@@ -389,7 +390,9 @@ def _take_ticket(visit: Visit) -> ev.TakeTicket:
         applicant=applicant,
         visit=visit.id,
     )
-    return ev.TakeTicket(request, visit.idempotency_key)
+    # Whoever goes back and asks for something else asks for another number.
+    asked = hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:12]
+    return ev.TakeTicket(request, f"{visit.idempotency_key}-{asked}")
 
 
 def _given(visit: Visit, ticket: Ticket, around: Surroundings, words: Words) -> Next:

@@ -348,8 +348,7 @@ async def _appointments(call: Call, other: Call) -> None:
     body = {"start_ms": slot["start_ms"], "ticket": request}
     await _refusals(call, APPOINTMENTS, body)
     booked = await call("POST", APPOINTMENTS, json=body, headers=_key())
-    for _ in range(slot["places"]):
-        await call("POST", APPOINTMENTS, json=body, headers=_key())
+    await call("POST", APPOINTMENTS, json=body, headers=_key())
     unknown = {"start_ms": slot["start_ms"], "ticket": request | {"item": "x"}}
     await call("POST", APPOINTMENTS, json=unknown, headers=_key())
     await other("POST", APPOINTMENTS, json=body, headers=_key())

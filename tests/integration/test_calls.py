@@ -102,8 +102,9 @@ async def hall(folder: Path) -> AsyncIterator[Hall]:
         yield Hall(installation, table)
 
 
-async def order(window: AffairsClient, do: Do) -> WindowStatus:
-    return await window.order_window(12, WindowOrder(do=do), new_id(), retry_for_s=LIMIT_S)
+async def order(window: AffairsClient, do: Do, ticket: str = "") -> WindowStatus:
+    wanted = WindowOrder(do=do, ticket=ticket)
+    return await window.order_window(12, wanted, new_id(), retry_for_s=LIMIT_S)
 
 
 async def test_a_number_is_called_and_every_board_knows(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ async def test_a_number_is_called_and_every_board_knows(tmp_path: Path) -> None:
             assert status.ticket is not None
             assert status.ticket.number == ticket.number == "A001"
             await board.shows(("A001", 12, 1))
-            await order(window, "again")
+            await order(window, "again", ticket.id)
             heard = await board.shows(("A001", 12, 1), ("A001", 12, 2))
             assert NAME not in heard
             assert (await window.window_case(12)).request.applicant == request.applicant
@@ -135,9 +136,9 @@ async def test_a_number_is_called_and_every_board_knows(tmp_path: Path) -> None:
         async with it.board() as late:
             await late.shows(("A001", 12, 1), ("A001", 12, 2))
             await it.table.release("affairs")
-            await order(window, "serve")
+            await order(window, "serve", ticket.id)
             progress = await terminal.progress(ticket.id)
             assert (progress.state, progress.window) == (TicketState.SERVING, 12)
-            await order(window, "finish")
+            await order(window, "finish", ticket.id)
             await order(window, "next")
             await late.shows(("A001", 12, 1), ("A001", 12, 2))

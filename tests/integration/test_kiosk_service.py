@@ -181,6 +181,8 @@ class FakeAgent:
     async def _offer(self, args: Mapping[str, Any], _from: Connection) -> Message:
         wanted = bus.NumberOffer.model_validate(args).service
         fits = self.number is not None and self.number.service == wanted
+        if parse_args(bus.NumberOffer, args).only_given and not self.given:
+            fits = False
         return bus.NumberOffered(number=self.number if fits else None)
 
     async def _give(self, args: Mapping[str, Any], _from: Connection) -> Message:
@@ -470,6 +472,24 @@ async def test_without_the_node_the_machine_gives_a_number_of_its_own(machine: M
     (slip,) = machine.agent.slips
     assert "A042" in slip
     assert WORDS("slip.ahead_unknown") in slip
+
+
+async def test_a_number_that_was_given_is_not_asked_for_again(machine: Machine) -> None:
+    """The service died between the agent's promise and its own draft."""
+    machine.agent.number = ReservedNumber(
+        ticket="01M8QAP9K8HWM4BVT5V0N0CTSS",
+        number="A042",
+        service=ITEM.service,
+        service_name="市场监管",
+        windows="2楼",
+        code="HK1.T.own",
+    )
+    machine.agent.given = [bus.NumberGive(ticket="x", key="attempt-1", sealed=b"")]
+    async with machine.agent.serving(), machine.life() as (shown, _):
+        await machine.goes_to(shown, "confirm")
+        await shown.taps("take")
+        assert (await shown.shows("ticket")).big_text == "A042"
+    assert machine.affairs.keys == []
 
 
 async def test_a_number_of_another_service_is_of_no_use(machine: Machine) -> None:

@@ -63,8 +63,8 @@ async def takes_numbers(client: AffairsClient, told: Told) -> None:
 
 
 async def calls(client: AffairsClient, window: int, told: Told) -> None:
-    async def order(do: str) -> str:
-        wanted = WindowOrder.model_validate({"do": do})
+    async def order(do: str, ticket: str = "") -> str:
+        wanted = WindowOrder.model_validate({"do": do, "ticket": ticket})
         status = await client.order_window(window, wanted, new_id(), retry_for_s=LIMIT_S)
         told.answered()
         return status.ticket.ticket if status.ticket is not None else ""
@@ -74,8 +74,8 @@ async def calls(client: AffairsClient, window: int, told: Told) -> None:
         ticket = await order("next")
         if ticket:
             told.called.append(ticket)
-            assert await order("serve") == ticket
-            assert await order("finish") == ""
+            assert await order("serve", ticket) == ticket
+            assert await order("finish", ticket) == ""
             told.served.append(ticket)
 
 

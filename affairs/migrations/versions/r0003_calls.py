@@ -94,6 +94,7 @@ def _tickets() -> None:
         sa.Column("window", sa.Integer, nullable=True),
         sa.Column("calls", sa.Integer, nullable=False, server_default="0"),
         sa.Column("called_at_ms", sa.BigInteger, nullable=True),
+        sa.Column("called_for", sa.String(32), nullable=True),
         sa.Column("ended_at_ms", sa.BigInteger, nullable=True),
         sa.Column("uncertainty_ms", sa.BigInteger, nullable=False, server_default="0"),
     ):

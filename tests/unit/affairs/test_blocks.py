@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from affairs.problems import ProblemCode, Refused
 from affairs.queue.blocks import Blocks
 from affairs.queue.calling import Windows
-from affairs.queue.issuing import Queue
+from affairs.queue.issuing import Desk, Queue
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import TicketState
 from hallkit.wire.affairs_api import (
@@ -152,36 +152,47 @@ async def test_one_that_cannot_be_taken_holds_up_no_other(blocks: Blocks, machin
     assert (await machine.tell(machine.give(mine))).taken == (mine.ticket,)
 
 
-@pytest.mark.parametrize("first", ["online", "machine"])
-async def test_of_two_numbers_for_one_attempt_the_later_one_counts(
-    first: str, blocks: Blocks, machine: Machine, queue: Queue, clock: SettableClock
+@pytest.mark.parametrize("late_s", [0, 8, 20])
+async def test_of_two_numbers_for_one_attempt_the_machines_counts(
+    late_s: int, blocks: Blocks, machine: Machine, queue: Queue, clock: SettableClock
 ) -> None:
-    """Online: the answer was lost. Machine: its service died and asked again."""
+    """The answer with the node's was given up, however late its effect was."""
     number = (await lease(blocks)).numbers[0]
-    clock.now += dt.timedelta(minutes=1)
-    began_ms = clock.wall_ms()
-    if first == "machine":
-        clock.now += dt.timedelta(seconds=8)
+    gave_ms = clock.wall_ms() + 8000
+    clock.now += dt.timedelta(seconds=late_s)
     online = (await queue.issue(SAID, device=DEVICE, key="attempt-1")).ticket
-    gave_ms = began_ms + (8000 if first == "online" else 0)
     clock.now += dt.timedelta(minutes=1)
-    given = machine.give(number, issued_ms=gave_ms)
-    given = given.model_copy(update={"key": "attempt-1", "uncertainty_ms": 1000})
+    given = machine.give(number, issued_ms=gave_ms).model_copy(update={"key": "attempt-1"})
     assert (await machine.tell(given)).taken == (number.ticket,)
-    states = [(await queue.ticket(one)).state for one in (online.id, number.ticket)]
-    waiting, void = TicketState.WAITING, TicketState.VOID
-    assert states == ([void, waiting] if first == "online" else [waiting, void])
+    assert (await queue.ticket(online.id)).state is TicketState.VOID
+    assert (await queue.ticket(number.ticket)).state is TicketState.WAITING
 
 
-async def test_where_the_clocks_cannot_tell_both_numbers_stay(
+async def test_an_attempt_that_the_machine_gave_a_number_gets_no_other(
     blocks: Blocks, machine: Machine, queue: Queue
 ) -> None:
-    number = (await lease(blocks)).numbers[0]
-    online = (await queue.issue(SAID, device=DEVICE, key="attempt-1")).ticket
-    given = machine.give(number).model_copy(update={"key": "attempt-1", "uncertainty_ms": 9000})
+    numbers = (await lease(blocks)).numbers
+    given = machine.give(numbers[0]).model_copy(update={"key": "attempt-1"})
     await machine.tell(given)
-    for one in (online.id, number.ticket):
-        assert (await queue.ticket(one)).state is TicketState.WAITING
+    issued = await queue.issue(SAID, device=DEVICE, key="attempt-1")
+    assert (issued.again, issued.ticket.id) == (True, numbers[0].ticket)
+    # Told, forgotten, and given once more while the node was away again.
+    await machine.tell(machine.give(numbers[1]).model_copy(update={"key": "attempt-1"}))
+    states = [(await queue.ticket(one.ticket)).state for one in numbers[:2]]
+    assert states == [TicketState.VOID, TicketState.WAITING]
+
+
+async def test_a_service_that_is_no_more_holds_up_no_other(
+    blocks: Blocks, machine: Machine, desk: Desk
+) -> None:
+    request = LeaseRequest(services=("market", "health"), size=1)
+    told = await blocks.lease(request, device=DEVICE, key=new_id())
+    gone, stays = sorted(told.numbers, key=lambda one: one.service)
+    del desk.services[gone.service]  # type: ignore[attr-defined]  # the site's file changed
+    taken = await machine.tell(machine.give(gone), machine.give(stays))
+    assert taken.taken == (stays.ticket,)
+    assert taken.refused == {gone.ticket: ProblemCode.SERVICE_UNKNOWN.value}
+    assert (await blocks.lease(LeaseRequest(size=1), device=DEVICE, key=new_id())).numbers
 
 
 async def test_another_machines_numbers_are_not_taken(blocks: Blocks, machine: Machine) -> None:

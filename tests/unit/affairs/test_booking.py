@@ -49,6 +49,11 @@ async def book(
     return await booking.book(request, device=DEVICE, key=key or new_id())
 
 
+def somebody(number: int) -> str:
+    """An ID number of somebody else."""
+    return f"11010519491231{number:04d}"
+
+
 async def refused(code: ProblemCode, doing: object) -> None:
     with pytest.raises(Refused) as fault:
         await doing  # type: ignore[misc]  # a coroutine
@@ -85,7 +90,7 @@ async def test_every_slot_that_is_offered_can_be_booked(booking: Booking) -> Non
 
 
 async def test_a_slot_holds_so_many_also_when_all_ask_at_once(booking: Booking) -> None:
-    asked = [book(booking, at(10)) for _ in range(10)]
+    asked = [book(booking, at(10), number=somebody(one)) for one in range(10)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(one, Appointment) for one in told) == 4
     full = [one for one in told if isinstance(one, Refused)]
@@ -95,15 +100,25 @@ async def test_a_slot_holds_so_many_also_when_all_ask_at_once(booking: Booking) 
 
 
 async def test_a_place_that_is_given_back_is_free_again(booking: Booking) -> None:
-    booked = [await book(booking, at(10)) for _ in range(4)]
+    booked = [await book(booking, at(10))]
+    booked += [await book(booking, at(10), number=somebody(one)) for one in range(3)]
     mine = CheckIn(appointment=booked[0].appointment, number=NUMBER)
     cancelled = await booking.cancel(mine, device=DEVICE, key="cancel-01")
     assert cancelled.state is AppointmentState.CANCELLED
     assert await booking.cancel(mine, device=DEVICE, key="cancel-01") == cancelled
-    await book(booking, at(10))
-    await refused(ProblemCode.SLOT_FULL, book(booking, at(10)))
+    await book(booking, at(10), number=somebody(8))
+    await refused(ProblemCode.SLOT_FULL, book(booking, at(10), number=somebody(9)))
     doing = booking.cancel(mine, device=DEVICE, key=new_id())
     await refused(ProblemCode.APPOINTMENT_NOT_SO, doing)
+
+
+async def test_one_person_has_one_place_a_day_and_service(booking: Booking) -> None:
+    mine = await book(booking, at(10))
+    await refused(ProblemCode.APPOINTMENT_EXISTS, book(booking, at(11)))
+    await book(booking, at(10, days=1))
+    cancelling = CheckIn(appointment=mine.appointment, number=NUMBER)
+    await booking.cancel(cancelling, device=DEVICE, key=new_id())
+    await book(booking, at(11))
 
 
 async def test_an_attempt_books_one_place(booking: Booking) -> None:

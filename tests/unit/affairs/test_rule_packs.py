@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from affairs import queue
 from affairs.catalogue_source import load
 from affairs.generator import generate
 from affairs.hall_map import load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from affairs.upstream import load_upstream
 from affairs.upstreams.port import ask_all
 from hallkit.guide.conditions import Scope
@@ -26,7 +23,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.upstreams import FakeUpstreams
 
 AUTHORED = load()
-SERVICES = load_services(Path(queue.__file__).with_name("services.toml"))
+SERVICES = load_services()
 WHOLE = generate(AUTHORED, load_hall_map(), SERVICES)
 ITEMS = {item.catalog_code: item for item in WHOLE.items}
 FORMS = {form.code: form for form in WHOLE.forms}

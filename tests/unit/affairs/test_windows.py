@@ -34,6 +34,9 @@ class Hall:
         return (await self.queue.issue(request, device=DEVICE, key=new_id())).ticket
 
     async def do(self, window: int, do: str, *, key: str = "", **more: Any) -> WindowStatus:
+        if do in {"serve", "skip", "finish", "again", "transfer"} and "ticket" not in more:
+            there = (await self.windows.status(window)).ticket
+            more["ticket"] = there.ticket if there is not None else ""
         order = WindowOrder.model_validate({"do": do, **more})
         return await self.windows.do(window, order, device=f"window-{window}", key=key or new_id())
 
@@ -199,6 +202,29 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(hall: Hall) -> None
     await hall.refuses(ProblemCode.TICKET_NOT_SO, 12, "call", ticket=ticket.id)
 
 
+async def test_an_order_that_comes_late_is_not_carried_out_on_the_next(hall: Hall) -> None:
+    first, second = await hall.take(), await hall.take()
+    await hall.do(12, "open")
+    await hall.do(12, "next")
+    await hall.do(12, "skip")
+    await hall.do(12, "next")
+    await hall.do(12, "serve")
+    for do in ("finish", "transfer", "serve", "skip", "again"):
+        more = {"ticket": first.id, "service": "health"}
+        await hall.refuses(ProblemCode.WINDOW_NOT_SO, 12, do, **more)
+    assert await hall.state(second) is TicketState.SERVING
+
+
+async def test_a_window_has_to_do_with_its_own_services_alone(hall: Hall) -> None:
+    ticket = await hall.take()
+    await hall.do(5, "open")
+    await hall.refuses(ProblemCode.TICKET_NOT_SO, 5, "call", ticket=ticket.id)
+    await hall.do(12, "open")
+    await hall.do(12, "next")
+    await hall.do(12, "skip")
+    await hall.refuses(ProblemCode.TICKET_NOT_SO, 5, "return", ticket=ticket.id)
+
+
 async def test_an_order_that_is_repeated_is_carried_out_once(hall: Hall) -> None:
     await hall.take()
     await hall.take()
@@ -207,7 +233,7 @@ async def test_an_order_that_is_repeated_is_carried_out_once(hall: Hall) -> None
     again = await hall.do(12, "next", key="press-001")
     assert first.ticket == again.ticket
     assert len(await hall.called()) == 1
-    await hall.refuses(ProblemCode.KEY_REUSED, 12, "skip", key="press-001")
+    await hall.refuses(ProblemCode.KEY_REUSED, 12, "pause", key="press-001")
 
 
 async def test_two_windows_at_once_never_call_the_same(hall: Hall) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.numbers import SCHEMA, Numbers
-from hallkit.errors import LinkDown, NotSupported
+from hallkit.errors import LinkDown, NotSupported, Rejected
 from hallkit.model.ids import new_id
 from hallkit.runtime.clock import local_date
 from hallkit.runtime.journal import Journal
@@ -47,6 +47,7 @@ class Node:
         self.told: list[OfflineTicket] = []
         self.refuses: dict[str, str] = {}
         self.ahead_ms = 0
+        self.chokes_on = ""
 
     async def lease_numbers(self, request: LeaseRequest, idempotency_key: str) -> Lease:
         self._there()
@@ -56,6 +57,8 @@ class Node:
 
     async def take_offline(self, given: OfflineTickets) -> OfflineTicketsTaken:
         self._there()
+        if self.chokes_on in {one.ticket for one in given.tickets}:
+            raise Rejected("request_invalid", "", 422)
         taken = tuple(one.ticket for one in given.tickets if one.ticket not in self.refuses)
         self.told += [one for one in given.tickets if one.ticket in taken]
         self.numbers = [one for one in self.numbers if one.ticket not in taken]
@@ -164,6 +167,20 @@ async def test_what_the_node_refuses_for_good_holds_up_no_other(
     assert [one.ticket for one in node.told] == [TWO]
     await numbers.tell()
     assert [one.ticket for one in node.told] == [TWO]
+
+
+async def test_one_that_the_node_cannot_read_waits_for_a_better_one(
+    numbers: Numbers, node: Node
+) -> None:
+    await numbers.lease()
+    await numbers.give(ONE, "attempt-1", SEALED)
+    await numbers.give(TWO, "attempt-2", SEALED)
+    node.chokes_on = ONE
+    await numbers.tell()
+    assert [one.ticket for one in node.told] == [TWO]
+    node.chokes_on = ""
+    await numbers.tell()
+    assert [one.ticket for one in node.told] == [TWO, ONE]
 
 
 async def test_a_number_that_the_node_does_not_know_any_more_is_not_given(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from affairs import queue
 from affairs.catalogue_source import load
 from affairs.generator import generate
 from affairs.hall_map import load_hall_map
-from affairs.queue import load_services
+from affairs.queue.services import load_services
 from hallkit.guide.deciding import decide, system_of, way_of
 from hallkit.guide.forms import rule_facts
 from hallkit.guide.rule_cases import approving, evidence_of
@@ -29,7 +27,7 @@ WANT = ["alive", "receives_age_allowance"]
 
 @pytest.fixture(scope="module")
 def whole() -> Content:
-    services = load_services(Path(queue.__file__).with_name("services.toml"))
+    services = load_services()
     return generate(load(), load_hall_map(), services)
 
 

@@ -140,7 +140,8 @@ async def test_a_process_that_dies_or_talks_nonsense_is_a_value(code: str, why: 
         assert await reader.read(SMALL) == NotRead(why)
         assert reader.pid is None, "it is gone"
         assert await reader.read(SMALL) == NotRead(why)
-        assert reader.starts == 2, "the next page gets a new one"
+        # One that dies before it has the page costs no try.
+        assert reader.starts >= 2, "the next page gets a new one"
 
 
 READS_ONE = (
