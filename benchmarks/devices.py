@@ -21,13 +21,22 @@ from drivers.sim.control import order
 from drivers.sim.process import simulator
 from hallkit.model.printing import PrintResult, QrLine, Slip, TextLine
 from hallkit.ports.id_card_reader import CardRead
+from hallkit.runtime.bus import BusClient
 from hallkit.runtime.clock import SystemClock
 from hallkit.runtime.log import configure_logging
+from kiosk.flow.view import TAP, View
+from kiosk.service import SCREEN_SOCKET, TapAnswer
+from kiosk.service import Tap as ScreenTap
 from launcher.figures import Figure, percentile
+from launcher.hall import running_hall
+from launcher.installation import Installation
 
 BAUD = 115200
 BITS_PER_BYTE = 10
 CARDS = 20
+POLL_MS = 350.0
+"""A reader is looked at so often (edge_agent/devices/card_watch.py)."""
+SEE_S = 60.0
 SLIPS = 20
 PROBES = 200
 LIMIT_PROBE_US = 10_000.0
@@ -67,6 +76,86 @@ async def card(folder: Path) -> list[Figure]:
         Figure("devices.card.p50", ours, "ms", wire, wire_ms, limit=1.5 * wire_ms),
         Figure("devices.card.bare.p50", ours, "ms", bare, peer),
     ]
+
+
+async def card_shown(folder: Path) -> list[Figure]:
+    """From a card that is laid down to the view with its fields, in a whole hall.
+
+    Reader's process, service and bus as they stand on a terminal; the screen draws the view some ten
+    milliseconds later (`terminal.tap_to_frame`). The wire of this reader takes no time.
+    """
+    configure_logging("critical", process="bench")
+    installation = Installation(folder)
+    installation.prepare(move_ports=True)
+    async with running_hall(installation, headless=True) as hall:
+        screen = Onlooker(installation.runtime / SCREEN_SOCKET)
+        looking = asyncio.create_task(screen.client.run())
+        try:
+            await screen.goes_to_card()
+            times = [await _shown_ms(screen, hall.reader_control) for _ in range(CARDS)]
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+    peer = "the pause between two looks for a card"
+    return [
+        Figure("devices.card.shown.p50", percentile(times, 50), "ms", peer, POLL_MS, 1000.0),
+        Figure("devices.card.shown.p95", percentile(times, 95), "ms", peer, POLL_MS, 1000.0),
+    ]
+
+
+class Onlooker:
+    """Sees every view and taps, beside the real screen."""
+
+    def __init__(self, socket: Path) -> None:
+        self.client = BusClient(socket, on_snapshot=self._see, on_event=self._event)
+        self.view: View | None = None
+        self.seen_s = 0.0
+        self._news = asyncio.Event()
+
+    async def _event(self, _name: str, data: dict[str, Any]) -> None:
+        await self._see(data)
+
+    async def _see(self, data: dict[str, Any]) -> None:
+        if "view" in data:
+            self.view, self.seen_s = View.model_validate(data["view"]), time.perf_counter()
+            self._news.set()
+
+    async def tap(self, action: str, value: str = "") -> None:
+        await self.client.request(TAP, ScreenTap(action=action, value=value), TapAnswer)
+
+    async def shows(self, *screens: str) -> View:
+        async with asyncio.timeout(SEE_S):
+            while self.view is None or self.view.screen not in screens:
+                self._news.clear()
+                await self._news.wait()
+        return self.view
+
+    async def goes_to_card(self) -> None:
+        async with asyncio.timeout(SEE_S):
+            while len((await self.shows("home")).choices) < 2:
+                self._news.clear()  # the catalogue is on its way
+                await self._news.wait()
+        home = await self.shows("home")
+        await self.tap("choose", home.choices[1].value)
+        while (view := await self.shows("question", "materials")).screen == "question":
+            seq = view.seq
+            await self.tap("choose", view.choices[0].value)
+            while self.view is not None and self.view.seq == seq:
+                self._news.clear()
+                await self._news.wait()
+        await self.tap("take_number")
+        await self.shows("card")
+
+
+async def _shown_ms(screen: Onlooker, control: Path) -> float:
+    await order(control, "card.lay")
+    began = time.perf_counter()
+    await screen.shows("identity")
+    took_ms = (screen.seen_s - began) * 1000
+    await order(control, "card.lift")
+    await screen.tap("back")
+    await screen.shows("card")
+    return took_ms
 
 
 async def slip(folder: Path) -> list[Figure]:
@@ -117,7 +206,12 @@ async def probe(folder: Path) -> list[Figure]:
     return figures
 
 
-MEASURES = {"devices.card": card, "devices.slip": slip, "devices.probe": probe}
+MEASURES = {
+    "devices.card": card,
+    "devices.card.shown": card_shown,
+    "devices.slip": slip,
+    "devices.probe": probe,
+}
 
 
 @asynccontextmanager
