@@ -81,8 +81,8 @@ async def card(folder: Path) -> list[Figure]:
 async def card_shown(folder: Path) -> list[Figure]:
     """From a card that is laid down to the view with its fields, in a whole hall.
 
-    Reader's process, service and bus as they stand on a terminal; the screen draws the view some ten
-    milliseconds later (`terminal.tap_to_frame`). The wire of this reader takes no time.
+    Reader and service as they stand on a terminal, and a wire that takes no time; the
+    screen draws the view some ten milliseconds later (`terminal.tap_to_frame`).
     """
     configure_logging("critical", process="bench")
     installation = Installation(folder)
