@@ -8,6 +8,7 @@ to the node as soon as it is back. Only then the row goes.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -40,6 +41,7 @@ create table numbers (
 _EVERY_S = 600.0
 """A lease is looked after so often, and after each number that was given."""
 _RETRY_S, _RETRY_CAP_S = 2.0, 60.0
+_KEPT_DAYS = 7
 _TOLD_AT_ONCE = 8
 """Their sealed contents together are within what the node reads at once."""
 
@@ -117,6 +119,9 @@ class Numbers:
             held = db.execute("select ticket from numbers where given_at_ms is null").fetchall()
             gone = [(row["ticket"],) for row in held if row["ticket"] not in known]
             db.executemany("delete from numbers where ticket = ?", gone)
+            # So long the node itself remembers what it leased.
+            too_old = lease.day - dt.timedelta(days=_KEPT_DAYS)
+            db.execute("delete from numbers where day < ?", (too_old.isoformat(),))
             db.execute(
                 "update numbers set uncertainty_ms = ? where given_at_ms is null",
                 (uncertainty_ms,),
@@ -150,12 +155,12 @@ class Numbers:
                 at_once = 1
                 continue
             if told.refused:
-                # The node will not take it another time either; nobody else can read it.
+                # Promised to somebody: kept, for what is wrong may be mended at the node.
                 self._log.error("numbers.refused", problems=sorted(set(told.refused.values())))
-            done = [(ticket,) for ticket in (*told.taken, *told.refused)]
-            if not done:
+            self._left_out |= set(told.refused)
+            if not told.taken and not told.refused:
                 return
-            await self._journal.write(partial(_forget, done))
+            await self._journal.write(partial(_forget, [(ticket,) for ticket in told.taken]))
             self._log.info("numbers.told", count=len(told.taken))
 
     async def _given(self, count: int) -> tuple[OfflineTicket, ...]:

@@ -281,7 +281,7 @@ class OfflineTicketsTaken(Message):
     taken: tuple[str, ...]
     """Stand in the queue, now or since before: the machine may forget them."""
     refused: dict[str, str] = {}
-    """Ticket → code of the problem: asking again will not help."""
+    """Ticket → code of the problem. Asking again helps once that is mended."""
 
 
 class CatalogueDelta(Message):

@@ -156,7 +156,7 @@ async def test_who_got_one_is_told_until_the_node_knows(
     ]
 
 
-async def test_what_the_node_refuses_for_good_holds_up_no_other(
+async def test_what_the_node_refuses_is_kept_and_holds_up_no_other(
     numbers: Numbers, node: Node
 ) -> None:
     await numbers.lease()
@@ -167,6 +167,22 @@ async def test_what_the_node_refuses_for_good_holds_up_no_other(
     assert [one.ticket for one in node.told] == [TWO]
     await numbers.tell()
     assert [one.ticket for one in node.told] == [TWO]
+    node.refuses = {}
+    await numbers.tell()
+    assert [one.ticket for one in node.told] == [TWO, ONE], "it was promised to somebody"
+
+
+async def test_what_nobody_wants_to_hear_goes_after_a_week(
+    numbers: Numbers, node: Node, clock: FakeClock
+) -> None:
+    await numbers.lease()
+    await numbers.give(ONE, "attempt-1", SEALED)
+    node.refuses = {ONE: "ticket_unknown"}
+    for days, keeps in ((7, True), (1, False)):
+        clock.advance(days * 24 * 3600)
+        await numbers.lease()
+        offered = await numbers.offer("market", "attempt-1", only_given=True)
+        assert (offered is not None) is keeps
 
 
 async def test_one_that_the_node_cannot_read_waits_for_a_better_one(
