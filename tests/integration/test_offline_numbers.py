@@ -12,6 +12,7 @@ import pytest
 
 from affairs.catalogue_source import CONTENT
 from hallkit.clients.affairs import AffairsClient
+from hallkit.errors import LinkDown, Rejected
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import TicketState
 from hallkit.runtime.bus import BusClient
@@ -86,7 +87,7 @@ async def until_waiting(client: AffairsClient, number: ReservedNumber) -> None:
         while True:
             try:
                 progress = await client.progress(number.ticket)
-            except Exception:  # noqa: BLE001  # the node starts, or has not heard of it yet
+            except (LinkDown, Rejected):  # the node starts, or has not heard of it yet
                 await asyncio.sleep(0.1)
             else:
                 assert (progress.number, progress.state) == (number.number, TicketState.WAITING)
