@@ -8,13 +8,21 @@ from typing import Protocol
 
 from affairs.live_catalogue import LiveCatalogue
 from affairs.queue.calling import Windows
+from affairs.upstream import load_upstream
+from affairs.upstreams.port import HealthState, Upstreams
 from hallkit.clients.mqtt import MqttLink
 from hallkit.errors import LinkDown, Rejected, StoreError
 from hallkit.model.ids import SiteId
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 from hallkit.wire.base import Message
-from hallkit.wire.mqtt import CalledNumber, CallsNotice, CatalogueNotice
+from hallkit.wire.mqtt import (
+    CalledNumber,
+    CallsNotice,
+    CatalogueNotice,
+    SystemDown,
+    UpstreamNotice,
+)
 from hallkit.wire.topics import hall_stream
 
 
@@ -66,6 +74,42 @@ class CallsState:
         told = await self._windows.calls()
         called = tuple(CalledNumber.model_validate(call.model_dump()) for call in told.calls)
         return CallsNotice(calls=called, ts=told.as_of_ms)
+
+
+class SystemsState:
+    """Which systems of other authorities don't answer. One without an address never does."""
+
+    def __init__(self, upstreams: Upstreams, clock: Clock) -> None:
+        self._upstreams = upstreams
+        self._clock = clock
+        self._names = load_upstream()
+        self._since_ms = clock.wall_ms()
+        self._changed = asyncio.Event()
+
+    @property
+    def changed(self) -> asyncio.Event:
+        return self._changed
+
+    async def run(self) -> None:
+        """Hear of changes until cancelled."""
+        with self._upstreams.changes() as changes:
+            async for _ in changes:
+                self._changed.set()
+
+    def down(self) -> tuple[SystemDown, ...]:
+        health = self._upstreams.health()
+        return tuple(
+            SystemDown(
+                system=name,
+                plain_name=plain_name,
+                since_ms=health[name].since_ms if name in health else self._since_ms,
+            )
+            for name, plain_name in self._names.items()
+            if name not in health or health[name].state is HealthState.DOWN
+        )
+
+    async def notice(self) -> Message:
+        return UpstreamNotice(down=self.down(), ts=self._clock.wall_ms())
 
 
 class Announcement:

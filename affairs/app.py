@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from affairs import retention
-from affairs.announcement import Announcement, CallsState, CatalogueState, State
+from affairs.announcement import Announcement, CallsState, CatalogueState, State, SystemsState
 from affairs.api import create_app
+from affairs.cases.office import CaseFinder, Office
 from affairs.catalogue_source import CONTENT
 from affairs.http.node import Node
 from affairs.live_catalogue import LiveCatalogue
@@ -28,8 +29,10 @@ from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
 from affairs.store import Store
+from affairs.upstreams.http import HttpUpstreams
 from hallkit.clients.mqtt import MqttLink
 from hallkit.errors import StoreError, TrustError
+from hallkit.lexicon.words import words
 from hallkit.model.ids import SiteId
 from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, SystemClock
@@ -41,7 +44,7 @@ from hallkit.runtime.tls import client_context
 from hallkit.store.retention import Janitor
 from hallkit.web.server import https_context, serve
 from hallkit.wire.sealed import read_private_key
-from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM
+from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM, UPSTREAM_STREAM
 
 IDENTITY = "affairs"
 """Common name of the node's certificate, at the broker too."""
@@ -74,7 +77,10 @@ async def _main(ready: ReadyCallback) -> None:
         clock=clock,
         embedding=settings.affairs.embedding,
     )
-    async with Store(places.state / "affairs.sqlite") as store:
+    async with (
+        Store(places.state / "affairs.sqlite") as store,
+        HttpUpstreams(settings.affairs.upstreams, clock) as upstreams,
+    ):
         once = Once(sealer, clock)
         desk = Desk(
             services=services,
@@ -93,8 +99,30 @@ async def _main(ready: ReadyCallback) -> None:
             clock=clock,
         )
         booking = Booking(store, desk=desk, once=once, order=order, sealer=sealer, clock=clock)
+        systems = SystemsState(upstreams, clock)
+        office = Office.of(
+            store,
+            sealer=sealer,
+            once=once,
+            clock=clock,
+            matters=catalogue,
+            upstreams=upstreams,
+            signing_key=signing_key,
+            desk=desk,
+            order=order,
+            words=words("zh_CN"),
+            systems_down=lambda: [one.system for one in systems.down()],
+        )
         node = Node(
-            queue=Queue(store, desk=desk, waits=waits, once=once, order=order, clock=clock),
+            queue=Queue(
+                store,
+                desk=desk,
+                waits=waits,
+                once=once,
+                order=order,
+                clock=clock,
+                case_of=CaseFinder(sealer),
+            ),
             windows=windows,
             booking=booking,
             blocks=Blocks(
@@ -105,6 +133,7 @@ async def _main(ready: ReadyCallback) -> None:
                 submissions_key=submissions_key,
                 clock=clock,
             ),
+            cases=office,
             callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
@@ -116,13 +145,17 @@ async def _main(ready: ReadyCallback) -> None:
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
                 tasks.create_task(_end_days(windows, booking, clock), name="days"),
+                tasks.create_task(office.submissions.run(), name="cases"),
+                tasks.create_task(upstreams.watch(), name="upstreams"),
             ]
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
                 states: dict[str, State] = {
                     CATALOGUE_STREAM: CatalogueState(catalogue, clock),
                     CALLS_STREAM: CallsState(windows),
+                    UPSTREAM_STREAM: systems,
                 }
+                around.append(tasks.create_task(systems.run(), name="systems"))
                 announcement = _announcement(site, settings.broker, places, states)
                 around.append(tasks.create_task(announcement.run(), name="announcement"))
             await serve(

@@ -193,6 +193,11 @@ class Decisions:
         pushes = [rule for rule in record.pack.rules if rule.kind == "push"]
         return tuple(deciding.outcome(rule, after) for rule in pushes)
 
+    async def find(self, case: str, decision_id: str) -> Decided | None:
+        """A decision that was kept; None if it was not made yet."""
+        kept = await self._kept(case, decision_id)
+        return self._opened(kept) if kept is not None else None
+
     async def replay(self, case: str) -> tuple[Replayed, ...]:
         """Every decision of a case, decided again from what was kept.
 

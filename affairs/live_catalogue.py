@@ -16,6 +16,9 @@ from affairs.queue.services import Service
 from hallkit.catalogue.meaning import installed_model
 from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
+from hallkit.model.form import FormDefinition
+from hallkit.model.item import Item
+from hallkit.model.rules import RulePack
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 
@@ -64,6 +67,16 @@ class LiveCatalogue:
         """Which queue handles the item; None if nobody knows it."""
         return self._service.get(code)
 
+    def item(self, code: str) -> Item | None:
+        """None if nobody knows it."""
+        return self._items.get(code)
+
+    def form(self, code: str) -> FormDefinition | None:
+        return self._forms.get(code)
+
+    def pack(self, code: str) -> RulePack | None:
+        return self._packs.get(code)
+
     def window_services(self) -> Mapping[int, frozenset[str]]:
         """Which services each window of the hall serves, by its number; none without a map."""
         return self._windows
@@ -110,6 +123,9 @@ class LiveCatalogue:
     def _offer(self, content: Content, publication: Publication) -> None:
         self._publication = publication
         self._service = _services_of(content)
+        self._items = {item.catalog_code: item for item in content.items}
+        self._forms = {form.code: form for form in content.forms}
+        self._packs = {pack.code: pack for pack in content.rule_packs}
         self._windows = {
             window.properties.number: frozenset(window.properties.services)
             for window in (content.hall_map.windows if content.hall_map is not None else ())

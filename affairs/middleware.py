@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -12,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from affairs.problems import ProblemCode, problem
 from hallkit.runtime.log import get_logger
-from hallkit.wire.affairs_api import PROBLEM_TYPE
+from hallkit.wire.affairs_api import PROBLEM_TYPE, FieldFault
 
 
-def problem_response(code: ProblemCode) -> Response:
-    said = problem(code)
+def problem_response(code: ProblemCode, fields: Sequence[FieldFault] = ()) -> Response:
+    said = problem(code, fields)
     return Response(
         said.model_dump_json(), said.status, {"Cache-Control": "no-store"}, PROBLEM_TYPE
     )

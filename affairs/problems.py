@@ -5,11 +5,12 @@ Wording is data; no problem ever repeats what was sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hallkit.errors import HallError
-from hallkit.wire.affairs_api import Problem
+from hallkit.wire.affairs_api import FieldFault, Problem
 
 
 class ProblemCode(StrEnum):
@@ -30,6 +31,19 @@ class ProblemCode(StrEnum):
     APPOINTMENT_UNKNOWN = "appointment_unknown"
     APPOINTMENT_EXISTS = "appointment_exists"
     APPOINTMENT_NOT_SO = "appointment_not_so"
+    CASE_UNKNOWN = "case_unknown"
+    CASE_NOT_SO = "case_not_so"
+    CASE_CHANGED = "case_changed"
+    CASE_ELSEWHERE = "case_elsewhere"
+    CASE_LOCKED = "case_locked"
+    CASE_NOT_HERE = "case_not_here"
+    WORDS_MISSING = "words_missing"
+    IDENTITY_NEEDED = "identity_needed"
+    ANSWERS_MISSING = "answers_missing"
+    FORM_INCOMPLETE = "form_incomplete"
+    CONTINUATION_UNKNOWN = "continuation_unknown"
+    CONTINUATION_USED = "continuation_used"
+    HOLDING_UNKNOWN = "holding_unknown"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -89,6 +103,43 @@ _WORDING = {
     ProblemCode.APPOINTMENT_NOT_SO: _Wording(
         409, "这个预约现在不能这样处理", "预约当天才能签到；已经签到、取消或者过期的，请重新取号。"
     ),
+    ProblemCode.CASE_UNKNOWN: _Wording(
+        404, "没有查到这个办件", "请核对办件编号和身份证后四位，或者刷身份证查。"
+    ),
+    ProblemCode.CASE_NOT_SO: _Wording(
+        409, "这个办件现在不能这样操作", "请刷新后看办件现在的进度，再操作。"
+    ),
+    ProblemCode.CASE_CHANGED: _Wording(
+        409, "这个办件刚刚在别处改过", "请重新打开办件，看过新的内容再改。"
+    ),
+    ProblemCode.CASE_ELSEWHERE: _Wording(
+        409, "这个办件已经转到别的机器上", "请在那台机器上接着办，或者刷身份证把它接回来。"
+    ),
+    ProblemCode.CASE_LOCKED: _Wording(
+        409, "查错的次数太多", "请刷身份证查，或者过一个小时再用编号查。"
+    ),
+    ProblemCode.CASE_NOT_HERE: _Wording(
+        409, "窗口上的号票不是这个办件的", "请刷新窗口，看清楚现在是哪一位。"
+    ),
+    ProblemCode.WORDS_MISSING: _Wording(
+        422, "没有写明原因", "退回或者不予通过，要给群众写清楚原因。"
+    ),
+    ProblemCode.IDENTITY_NEEDED: _Wording(
+        422, "还没有核验身份", "请把身份证放到读卡区；没带身份证的，取号到窗口办。"
+    ),
+    ProblemCode.ANSWERS_MISSING: _Wording(
+        422, "还有问题没有回答完", "请回到上一步，把问题答完再提交。"
+    ),
+    ProblemCode.FORM_INCOMPLETE: _Wording(
+        422, "表里还有没填好的地方", "请按每一项旁边的提示改好，再提交。"
+    ),
+    ProblemCode.CONTINUATION_UNKNOWN: _Wording(
+        404, "这个接办码没有用了", "接办码十分钟内有效，请在原来的机器上重新生成。"
+    ),
+    ProblemCode.CONTINUATION_USED: _Wording(
+        409, "这个接办码已经用过了", "每个接办码只能用一次，请在原来的机器上重新生成。"
+    ),
+    ProblemCode.HOLDING_UNKNOWN: _Wording(404, "没有存这份材料", "请刷新后再选。"),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
     ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),
@@ -106,15 +157,20 @@ _BY_STATUS = {
 class Refused(HallError):
     """The request cannot be served; the API answers with the problem of this code."""
 
-    def __init__(self, problem_code: ProblemCode) -> None:
+    def __init__(self, problem_code: ProblemCode, fields: Sequence[FieldFault] = ()) -> None:
         self.problem_code = problem_code
+        self.fields = tuple(fields)
         super().__init__(problem_code)
 
 
-def problem(code: ProblemCode) -> Problem:
+def problem(code: ProblemCode, fields: Sequence[FieldFault] = ()) -> Problem:
     wording = _WORDING[code]
     return Problem(
-        title=wording.title, status=wording.status, code=code.value, detail=wording.detail
+        title=wording.title,
+        status=wording.status,
+        code=code.value,
+        detail=wording.detail,
+        fields=tuple(fields),
     )
 
 

@@ -14,7 +14,16 @@ from typing import Annotated, Any, Self
 import sqlalchemy as sa
 from pydantic import Field, model_validator
 
+from affairs.cases.tables import (
+    case_steps,
+    cases,
+    continuations,
+    decisions,
+    holdings,
+    pushes,
+)
 from affairs.store import SEALED, appointments, calls, reserved, slots, tickets, writes
+from hallkit.model.case import CaseState
 from hallkit.runtime.clock import local_date
 from hallkit.runtime.config import Section
 from hallkit.store.retention import BATCH_ROWS, DAY_MS, Batch, Step
@@ -35,6 +44,12 @@ class Retention(Section):
     tickets_days: Days = 400
     """Tickets and appointments without anything personal, and calls."""
 
+    drafts_days: Annotated[int, Field(ge=1, le=90)] = 2
+    """Cases that were begun and never submitted."""
+    cases_days: Days = 1095
+    """Cases with their decisions, and what was kept of persons to be used again, after the last
+    step. The office's archive keeps what the law wants kept longer."""
+
     @model_validator(mode="after")
     def _tickets_outlive_their_keys(self) -> Self:
         if self.tickets_days < max(self.keys_days, self.personal_days):
@@ -53,6 +68,10 @@ def steps(kept: Retention) -> Mapping[str, Step]:
         "calls": partial(_delete_calls, kept.tickets_days),
         "slots": _delete_slots,
         "reserved": _delete_reserved,
+        "drafts": partial(_delete_cases, kept.drafts_days, drafts=True),
+        "cases": partial(_delete_cases, kept.cases_days, drafts=False),
+        "continuations": _delete_continuations,
+        "holdings": partial(_delete_holdings, kept.cases_days),
     }
 
 
@@ -147,6 +166,51 @@ def _delete_reserved(connection: sa.Connection, now_ms: int, _after: Any) -> Bat
         .limit(BATCH_ROWS)
     )
     done = connection.execute(reserved.delete().where(reserved.c.ticket_id.in_(old)))
+    return _batch(done.rowcount)
+
+
+def _delete_cases(
+    days: int, connection: sa.Connection, now_ms: int, _after: Any, *, drafts: bool
+) -> Batch:
+    """With their steps and decisions: what is not whole proves nothing."""
+    states = [state.value for state in CaseState if (state is CaseState.DRAFT) is drafts]
+    old = (
+        connection.execute(
+            sa.select(cases.c.id)
+            .where(cases.c.state.in_(states), cases.c.state_at_ms < now_ms - days * DAY_MS)
+            .limit(BATCH_ROWS)
+        )
+        .scalars()
+        .all()
+    )
+    if not old:
+        return _batch(0)
+    for table, column in (
+        (case_steps, case_steps.c.case_id),
+        (decisions, decisions.c.case_id),
+        (pushes, pushes.c.case_id),
+        (continuations, continuations.c.case_id),
+        (cases, cases.c.id),
+    ):
+        connection.execute(table.delete().where(column.in_(old)))
+    return _batch(len(old))
+
+
+def _delete_continuations(connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(continuations.c.code_mac)
+        .where(continuations.c.expires_at_ms < now_ms - DAY_MS)
+        .limit(BATCH_ROWS)
+    )
+    done = connection.execute(continuations.delete().where(continuations.c.code_mac.in_(old)))
+    return _batch(done.rowcount)
+
+
+def _delete_holdings(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(holdings.c.id).where(holdings.c.at_ms < now_ms - days * DAY_MS).limit(BATCH_ROWS)
+    )
+    done = connection.execute(holdings.delete().where(holdings.c.id.in_(old)))
     return _batch(done.rowcount)
 
 

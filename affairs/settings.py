@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from affairs.queue.order import Order
 from affairs.retention import Retention
+from affairs.upstream import load_upstream
+from hallkit.guide.mistakes import suggest
 from hallkit.model.ids import DeviceId
 from hallkit.runtime.config import Mistakes, Section, load
 from hallkit.runtime.settings import (
@@ -20,6 +22,8 @@ from hallkit.runtime.settings import (
     SiteSection,
     listed_devices,
 )
+
+SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
 class AffairsNodeSection(AffairsSection):
@@ -34,8 +38,19 @@ class AffairsNodeSection(AffairsSection):
     for the extra `embedding`."""
     callers: dict[Name, Annotated[int, Field(ge=1, le=9999)]] = {}
     """Devices that stand at windows, by the names in their certificates, and the window of each."""
+    upstreams: dict[SystemName, str] = {}
+    """Systems of other authorities, by their names in upstream.toml, and the address of each:
+    https, or http on this computer alone. One without an address is never asked."""
     queue: Order = Order()
     retention: Retention = Retention()
+
+    @field_validator("upstreams")
+    @classmethod
+    def _systems_are_known(cls, addresses: dict[str, str]) -> dict[str, str]:
+        known = load_upstream()
+        for name in addresses.keys() - known.keys():
+            raise ValueError(f"no system {name!r} stands in upstream.toml ({suggest(name, known)})")
+        return addresses
 
 
 class Settings(Section):

@@ -50,6 +50,7 @@ tickets = sa.Table(
     sa.Column("called_for", sa.String(32), nullable=True, comment="Service of that call"),
     sa.Column("ended_at_ms", sa.BigInteger, nullable=True, comment="Served, skipped or moved on"),
     sa.Column("uncertainty_ms", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("case_id", sa.String(26), nullable=True, comment="For which its holder comes"),
     sa.UniqueConstraint("service", "day", "sequence"),
     sa.UniqueConstraint("day", "number"),
     sa.Index(None, "queue", "day", "state"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Path, Request
 
+from affairs.cases.office import Office
 from affairs.problems import ProblemCode, Refused
 from affairs.publication import Offering
 from affairs.queue.blocks import Blocks
@@ -42,6 +43,7 @@ class Node:
     windows: Windows
     booking: Booking
     blocks: Blocks
+    cases: Office
     catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""

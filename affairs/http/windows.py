@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from affairs.http.node import IdempotencyKey, NodeParameter, OwnWindow, problems
 from hallkit.wire.affairs_api import WINDOWS, TicketCase, WindowOrder, WindowStatus
+from hallkit.wire.cases_api import Case, CaseOrder
 
 ROUTES = APIRouter()
 
@@ -31,7 +32,25 @@ async def _get_window_case(
     node: NodeParameter, window: OwnWindow, response: Response
 ) -> TicketCase:
     response.headers["Cache-Control"] = "no-store"
-    return await node.windows.case(window.number)
+    said = await node.windows.case(window.number)
+    return said.model_copy(update={"case": await node.cases.counter.case(window.number)})
+
+
+@ROUTES.post(
+    WINDOWS + "/{number}/case/orders",
+    operation_id="orderCase",
+    summary="受理、退回、通过、不予通过、送达窗口上的办件",
+    responses=problems(400, 403, 409, 413, 422, 503),
+)
+async def _order_case(
+    wanted: CaseOrder,
+    node: NodeParameter,
+    window: OwnWindow,
+    key: IdempotencyKey,
+    response: Response,
+) -> Case:
+    response.headers["Cache-Control"] = "no-store"
+    return await node.cases.counter.do(window.number, wanted, device=window.device, key=key)
 
 
 @ROUTES.post(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,6 +53,18 @@ class NewTicket:
     came_ms: int
     place_ms: int
     uncertainty_ms: int = 0
+    case: str | None = None
+    """For which its holder comes."""
+
+
+class CaseOf(Protocol):
+    """For which case somebody takes a number."""
+
+    def __call__(
+        self, connection: sa.Connection, request: TicketRequest, device: str
+    ) -> str | None:
+        """None for none; `Refused` where the one that is named is not this machine's."""
+        ...
 
 
 class Desk:
@@ -118,6 +131,7 @@ class Desk:
                 place_ms=new.place_ms,
                 state_at_ms=issued_ms,
                 uncertainty_ms=new.uncertainty_ms,
+                case_id=new.case,
                 **self.seal(new.id, new.content, new.id_number),
             )
         )
@@ -135,9 +149,11 @@ class Queue:
         once: Once,
         order: Order,
         clock: Clock,
+        case_of: CaseOf,
     ) -> None:
         self._store = store
         self._desk = desk
+        self._case_of = case_of
         self._waits = waits
         self._once = once
         self._order = order
@@ -239,6 +255,7 @@ class Queue:
             priority=priority,
             came_ms=now_ms,
             place_ms=place_ms(now_ms, priority, self._order),
+            case=self._case_of(connection, request, device),
         )
         self._desk.write(connection, new, issued_ms=now_ms)
         return new.id

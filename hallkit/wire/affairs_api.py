@@ -13,6 +13,7 @@ from pydantic import Field
 
 from hallkit.model.ticket import AppointmentState, Priority, Ticket, TicketState, WindowState
 from hallkit.wire.base import Message
+from hallkit.wire.cases_api import Case
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 PROBLEM_TYPE = "application/problem+json"
@@ -48,6 +49,8 @@ class TicketRequest(Message):
     priority: Priority = Priority.NONE
     """As declared at the machine; who is elderly, the node sees from the ID number."""
     visit: Annotated[str, Field(max_length=40)] = ""
+    case: Annotated[str, Field(pattern=r"^([0-9A-HJKMNP-TV-Z]{26})?$")] = ""
+    """For which it is: one that this machine holds. Without it the node finds the applicant's."""
 
 
 class TicketIssued(Message):
@@ -152,6 +155,8 @@ class TicketCase(Message):
 
     ticket: str
     request: TicketRequest
+    case: Case | None = None
+    """What was filled in and what became of it, if there is a case."""
 
 
 class Call(Message):
@@ -317,6 +322,13 @@ class CatalogueManifest(Message):
         return next((delta for delta in self.deltas if delta.from_sha256 == sha256), None)
 
 
+class FieldFault(Message):
+    """What is wrong with one answer, in plain words."""
+
+    field: str
+    text: str
+
+
 class Problem(Message):
     """RFC 9457."""
 
@@ -327,3 +339,5 @@ class Problem(Message):
     code: str
     detail: str = ""
     """Plain Chinese: what to do."""
+    fields: tuple[FieldFault, ...] = ()
+    """Of a form: what must be put right."""

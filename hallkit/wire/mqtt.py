@@ -98,6 +98,22 @@ class CallsNotice(Message):
     ts: int
 
 
+class SystemDown(Message):
+    """A system of another authority that does not answer now."""
+
+    system: Annotated[str, Field(max_length=48)]
+    """As items name it in `upstream`."""
+    plain_name: Annotated[str, Field(max_length=64)]
+    since_ms: int
+
+
+class UpstreamNotice(Message):
+    """Retained: which other systems don't answer, so that items that wait for one say so first."""
+
+    down: Annotated[tuple[SystemDown, ...], Field(max_length=64)] = ()
+    ts: int
+
+
 class Desired(Message):
     """Retained: what the hub wants on the machine. A part that is absent is not managed."""
 

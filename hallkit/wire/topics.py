@@ -23,6 +23,8 @@ CATALOGUE_STREAM = "catalogue"
 """Which catalogue the business node offers."""
 CALLS_STREAM = "calls"
 """Which numbers are called to which windows."""
+UPSTREAM_STREAM = "upstream"
+"""Which systems of other authorities don't answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from affairs.cases.decision_store import DatabaseDecisions
 from affairs.decisions import DecisionStore, Kept
+from affairs.store import Store
 from hallkit.model.decision import Verdict
 from tests.fakes.decision_store import FakeDecisionStore
 
@@ -46,9 +51,34 @@ class FakeBench(Bench):
         self.store = fresh
 
 
-@pytest.fixture(params=["fake"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    return FakeBench()
+class DatabaseBench(Bench):
+    """The node's database file, opened anew after a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open = AsyncExitStack()
+
+    async def start(self) -> None:
+        opened = await self._open.enter_async_context(Store(self._path))
+        self.store = DatabaseDecisions(opened)
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        await self._open.aclose()
+
+
+@pytest.fixture(params=["fake", "database"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "fake":
+        yield FakeBench()
+        return
+    made = DatabaseBench(tmp_path / "affairs.sqlite")
+    await made.start()
+    yield made
+    await made.stop()
 
 
 async def test_what_was_kept_is_there_after_a_restart(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from affairs.cases.office import CaseFinder, Office
 from affairs.http.node import Node
 from affairs.once import Once
 from affairs.publication import Publication
@@ -23,7 +24,12 @@ from affairs.queue.services import load_services
 from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.store import Store
+from affairs.upstreams.port import HealthState
+from hallkit.lexicon.words import words
 from hallkit.wire.affairs_api import CatalogueManifest
+from tests.fakes.licences import FakeLicences
+from tests.fakes.matters import FakeMatters
+from tests.fakes.upstreams import FakeUpstreams
 from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, SettableClock, client
 
 
@@ -45,7 +51,13 @@ def sealer() -> Sealer:
 @pytest.fixture
 def items() -> dict[str, str]:
     """Item code → service."""
-    return {ITEM: "market", "id-card": "public_security", "odd": "closed"}
+    return {
+        ITEM: "market",
+        "id-card": "public_security",
+        "odd": "closed",
+        "senior-card": "civil",
+        "food": "market",
+    }
 
 
 @pytest.fixture
@@ -75,8 +87,18 @@ def waits(desk: Desk, clock: SettableClock) -> Waits:
 
 
 @pytest.fixture
-def queue(store: Store, desk: Desk, waits: Waits, once: Once, clock: SettableClock) -> Queue:
-    return Queue(store, desk=desk, waits=waits, once=once, order=Order(), clock=clock)
+def queue(  # noqa: PLR0917  # pytest gives them by name
+    store: Store, desk: Desk, waits: Waits, once: Once, sealer: Sealer, clock: SettableClock
+) -> Queue:
+    return Queue(
+        store,
+        desk=desk,
+        waits=waits,
+        once=once,
+        order=Order(),
+        clock=clock,
+        case_of=CaseFinder(sealer),
+    )
 
 
 @pytest.fixture
@@ -119,6 +141,49 @@ def blocks(
     )
 
 
+@pytest.fixture
+def upstreams(clock: SettableClock) -> FakeUpstreams:
+    return FakeUpstreams(
+        clock,
+        civil_affairs={"has_card": False, "card_made": True},
+        population={"living_here": True},
+    )
+
+
+@pytest.fixture
+def licences() -> FakeLicences:
+    return FakeLicences()
+
+
+@pytest.fixture
+def office(  # noqa: PLR0917  # pytest gives them by name
+    store: Store,
+    sealer: Sealer,
+    once: Once,
+    clock: SettableClock,
+    upstreams: FakeUpstreams,
+    signing_key: Ed25519PrivateKey,
+    desk: Desk,
+    licences: FakeLicences,
+) -> Office:
+    return Office.of(
+        store,
+        sealer=sealer,
+        once=once,
+        clock=clock,
+        matters=FakeMatters(),
+        upstreams=upstreams,
+        signing_key=signing_key,
+        desk=desk,
+        order=Order(),
+        words=words("zh_CN"),
+        systems_down=lambda: [
+            name for name, one in upstreams.health().items() if one.state is HealthState.DOWN
+        ],
+        licences=licences,
+    )
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -132,6 +197,7 @@ def node(  # noqa: PLR0917  # pytest gives them by name
     windows: Windows,
     booking: Booking,
     blocks: Blocks,
+    office: Office,
     clock: SettableClock,
     tmp_path: Path,
 ) -> Node:
@@ -143,6 +209,7 @@ def node(  # noqa: PLR0917  # pytest gives them by name
         windows=windows,
         booking=booking,
         blocks=blocks,
+        cases=office,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),

@@ -19,9 +19,10 @@ WINDOWS = {
     5: frozenset({"public_security"}),
     6: frozenset({"public_security"}),
     12: frozenset({"market"}),
+    31: frozenset({"civil"}),
 }
 """Which services the windows of this hall serve."""
-CALLERS = {"window-12": 12, "window-05": 5}
+CALLERS = {"window-12": 12, "window-05": 5, "window-31": 31}
 """Devices that stand at windows."""
 APPLICANT = {"name": NAME, "number": NUMBER, "card_kind": "resident"}
 

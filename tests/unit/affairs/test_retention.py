@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from affairs.cases.office import Office
+from affairs.cases.tables import case_steps, cases, consents, holdings
 from affairs.queue.blocks import Blocks
 from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
@@ -33,6 +35,8 @@ from hallkit.wire.affairs_api import (
     TicketRequest,
     WindowOrder,
 )
+from hallkit.wire.cases_api import CaseContent, CaseDraft, SeenMaterial
+from tests.fakes.matters import PROMISED
 from tests.unit.affairs.hall import APPLICANT, DEVICE, ITEM, SettableClock
 
 REQUEST = TicketRequest.model_validate({"item": ITEM, "applicant": APPLICANT})
@@ -204,6 +208,49 @@ async def test_old_rows_are_found_by_an_index(store: Store, clock: SettableClock
     found = await store.transaction(plans)
     assert found
     assert not [line for line in found if line.startswith("SCAN")]
+
+
+CONTENT = CaseContent.model_validate(
+    {"item": "food", "answers": {"place": "own"}, "applicant": APPLICANT}
+)
+
+
+async def test_drafts_go_after_days_and_cases_after_years(
+    office: Office, store: Store, janitor: Janitor, clock: SettableClock
+) -> None:
+    await office.drafts.open(CONTENT, device=DEVICE, key="draft-01")
+    case = await office.drafts.open(CONTENT, device=DEVICE, key="case-001")
+    draft = CaseDraft(revision=case.revision, content=CONTENT)
+    await office.submissions.submit(case.case, draft, device=DEVICE, key="submit-1")
+    clock.now += dt.timedelta(days=2, hours=1)
+    assert await swept(janitor) == {"drafts": 1}
+    clock.now += dt.timedelta(days=1000)
+    assert "cases" not in await swept(janitor)
+    clock.now += dt.timedelta(days=100)
+    assert await swept(janitor) == {"cases": 1}
+    assert [await rows(store, table) for table in (cases, case_steps)] == [0, 0]
+
+
+async def test_what_a_person_let_be_kept_goes_in_the_end(
+    office: Office, store: Store, janitor: Janitor, clock: SettableClock
+) -> None:
+    case = await office.drafts.open(CONTENT, device=DEVICE, key="draft-01")
+    await office.drafts.hand_over(case.case, device=DEVICE, key="hand-001")
+
+    def keep(connection: sa.Connection) -> None:
+        mac = "a" * 64
+        connection.execute(
+            consents.insert().values(applicant_mac=mac, given_at_ms=1, device=DEVICE)
+        )
+        seen = (SeenMaterial(key="id"),)
+        office.shelf.remember(connection, mac, PROMISED, seen, window=5, case=case.case)
+
+    await store.transaction(keep)
+    clock.now += dt.timedelta(days=1, hours=1)
+    assert await swept(janitor) == {"continuations": 1}
+    clock.now += dt.timedelta(days=1096)
+    assert (await swept(janitor))["holdings"] == 1
+    assert await rows(store, holdings) == 0
 
 
 def test_tickets_are_kept_as_long_as_their_keys() -> None:

@@ -1,0 +1,1 @@
+"""Cases: drafts, submission, instant approval, windows, progress, what is held."""

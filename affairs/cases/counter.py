@@ -1,0 +1,151 @@
+"""What a person at a window does with the case of whoever stands before them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from affairs.cases import rows
+from affairs.cases.room import Room
+from affairs.cases.tables import cases
+from affairs.once import canonical
+from affairs.problems import ProblemCode, Refused
+from affairs.store import tickets, windows
+from hallkit.model.case import EDITABLE, CaseState
+from hallkit.model.decision import Verdict
+from hallkit.wire.cases_api import Case, CaseOrder
+
+_WITH_WORDS = frozenset({"return", "refuse"})
+
+
+class Counter:
+    """Cases at the windows."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def case(self, window: int) -> Case | None:
+        """The case of the ticket at the window; none if it has none, or it was withdrawn."""
+
+        def work(connection: sa.Connection) -> Case | None:
+            case_id = self._case_at(connection, window)
+            if case_id is None or not rows.case_row(connection, case_id).content:
+                return None
+            return self._room.view(connection, case_id)
+
+        return await self._room.store.transaction(work)
+
+    async def do(self, window: int, order: CaseOrder, *, device: str, key: str) -> Case:
+        """Carry an order out, once per key; the case as it is then.
+
+        `Refused` where the ticket there has another case, or the case is not so now.
+        """
+        room = self._room
+
+        def work(connection: sa.Connection) -> Case:
+            room.once.do(
+                connection,
+                device=device,
+                key=key,
+                kind=f"case at {window}",
+                content=canonical(order),
+                work=lambda: self._carry_out(connection, window, order, device),
+            )
+            return room.view(connection, order.case)
+
+        return await room.store.transaction(work)
+
+    def _carry_out(self, connection: sa.Connection, window: int, order: CaseOrder, by: str) -> str:
+        if self._case_at(connection, window) != order.case:
+            raise Refused(ProblemCode.CASE_NOT_HERE)
+        if order.do in _WITH_WORDS and not order.words.strip():
+            raise Refused(ProblemCode.WORDS_MISSING)
+        row = rows.case_row(connection, order.case)
+        if row.is_owed or not row.content:
+            raise Refused(ProblemCode.CASE_NOT_SO)  # being decided this moment, or withdrawn
+        match order.do:
+            case "accept":
+                self._accept(connection, row, order, window, by)
+            case "return":
+                self._hand_in(connection, row, by)
+                self._step(connection, row, CaseState.RETURNED, by, order.words, verdict=None)
+            case "approve":
+                self._accept(connection, row, order, window, by)
+                self._approve(connection, row, by)
+            case "refuse":
+                self._accept(connection, row, order, window, by)
+                refused = Verdict.REFUSED.value
+                self._step(connection, row, CaseState.DECIDED, by, order.words, verdict=refused)
+            case "deliver":
+                self._step(connection, row, CaseState.DELIVERED, by)
+        return order.case
+
+    def _accept(
+        self, connection: sa.Connection, row: rows.Row, order: CaseOrder, window: int, by: str
+    ) -> None:
+        self._hand_in(connection, row, by)
+        if rows.case_row(connection, row.id).state != CaseState.ACCEPTED:
+            self._step(connection, row, CaseState.ACCEPTED, by)
+        if order.seen and row.applicant_mac is not None:
+            item = self._room.matter(row.item).item
+            self._room.shelf.remember(
+                connection, row.applicant_mac, item, order.seen, window=window, case=row.id
+            )
+
+    def _hand_in(self, connection: sa.Connection, row: rows.Row, by: str) -> None:
+        """A draft that somebody brings to the window is submitted there."""
+        if row.state in EDITABLE:
+            self._step(connection, row, CaseState.SUBMITTED, by)
+
+    def _approve(self, connection: sa.Connection, row: rows.Row, by: str) -> None:
+        room = self._room
+        kind = room.matter(row.item).item.licence_kind
+        content = rows.content_of(row, room.sealer)
+        licence = room.licences.issue(connection, kind, content, row.id) if kind else None
+        approved = Verdict.APPROVED.value
+        self._step(connection, row, CaseState.DECIDED, by, verdict=approved, licence=licence)
+
+    def _step(
+        self,
+        connection: sa.Connection,
+        row: rows.Row,
+        state: CaseState,
+        by: str,
+        words: str = "",
+        **values: object,
+    ) -> None:
+        now = rows.case_row(connection, row.id)
+        rows.move(
+            connection,
+            now,
+            state,
+            at_ms=self._room.clock.wall_ms(),
+            by=by,
+            sealer=self._room.sealer,
+            words=words,
+            revision=now.revision + 1,
+            **values,
+        )
+
+    def _case_at(self, connection: sa.Connection, window: int) -> str | None:
+        found: str | None = connection.execute(
+            sa.select(tickets.c.case_id)
+            .join(windows, windows.c.ticket_id == tickets.c.id)
+            .where(windows.c.number == window)
+        ).scalar_one_or_none()
+        return found
+
+
+def open_case_of(connection: sa.Connection, applicant_mac: str, item: str) -> str | None:
+    """The case that somebody who takes a number for an item comes for; the newest."""
+    closed = (CaseState.DELIVERED, CaseState.WITHDRAWN)
+    found: str | None = connection.execute(
+        sa.select(cases.c.id)
+        .where(
+            cases.c.applicant_mac == applicant_mac,
+            cases.c.item == item,
+            cases.c.state.not_in([state.value for state in closed]),
+        )
+        .order_by(cases.c.opened_at_ms.desc(), cases.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return found

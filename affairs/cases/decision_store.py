@@ -1,0 +1,67 @@
+"""Decisions in the node's database: sealed records, signed receipts."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from affairs.cases.tables import decisions
+from affairs.decisions import Kept
+from affairs.store import Store
+from hallkit.model.decision import Verdict
+
+
+class DatabaseDecisions:
+    """Implements `affairs.decisions.DecisionStore`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, kept: Kept) -> Kept:
+        """Durable when it returns. What is already kept under this id stands, and is returned."""
+
+        def work(connection: sa.Connection) -> Kept:
+            found = connection.execute(
+                sa.select(decisions).where(decisions.c.id == kept.id)
+            ).one_or_none()
+            if found is not None:
+                return _kept(found)
+            connection.execute(
+                decisions.insert().values(
+                    id=kept.id,
+                    case_id=kept.case,
+                    at_ms=kept.at_ms,
+                    item=kept.item,
+                    verdict=kept.verdict.value,
+                    sealed_record=kept.sealed_record,
+                    receipt=kept.receipt,
+                )
+            )
+            return kept
+
+        return await self._store.transaction(work)
+
+    async def load(self, case: str) -> tuple[Kept, ...]:
+        """Decisions of a case, the oldest first; empty if there are none."""
+
+        def work(connection: sa.Connection) -> tuple[Kept, ...]:
+            found = connection.execute(
+                sa.select(decisions)
+                .where(decisions.c.case_id == case)
+                .order_by(decisions.c.at_ms, decisions.c.id)
+            )
+            return tuple(_kept(row) for row in found)
+
+        return await self._store.transaction(work)
+
+
+def _kept(row: sa.Row[*tuple[object, ...]]) -> Kept:
+    found = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for a row by column
+    return Kept(
+        id=str(found["id"]),
+        case=str(found["case_id"]),
+        at_ms=int(found["at_ms"]),
+        item=str(found["item"]),
+        verdict=Verdict(found["verdict"]),
+        sealed_record=bytes(found["sealed_record"]),
+        receipt=bytes(found["receipt"]),
+    )
