@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import TypeAdapter, ValidationError
 
+from affairs.cases.decision_store import decisions_of
 from affairs.catalogue_source import load
 from affairs.decisions import Application, record_of
 from affairs.sealing import Sealer
@@ -223,27 +224,44 @@ def replay_records(args: argparse.Namespace) -> int:
         sealer = Sealer.from_file(args.data_key) if args.data_key else None
     except (HallError, OSError) as exc:
         return _wrong(exc)
-    if keys is not None and receipt is None:
+    if keys is not None and receipt is None and args.state is None:
         return _wrong(ValueError("--key says who may have signed: --receipt is missing"))
+    if args.state is not None and sealer is None:
+        return _wrong(ValueError("--state: what stands there is sealed, --data-key is missing"))
     worst = 0
     for text in _lines(args.record):
         try:
-            record = _record(Path(text), sealer, args.id)
+            if args.state is not None and sealer is not None:
+                kept: tuple[tuple[Record, Receipt | None], ...] = decisions_of(
+                    args.state / "affairs.sqlite", text, sealer
+                )
+            else:
+                kept = ((_record(Path(text), sealer, args.id), receipt),)
         except (HallError, OSError) as exc:
             if args.json:
                 print(json.dumps({"input": text, "same": None, "error": str(exc)}), flush=True)
             worst = _wrong(exc, text)
             continue
-        found = replay(record, receipt)
-        signed = None if keys is None or receipt is None else _signed(receipt, keys)
-        worst = max(worst, int(bool(found) or signed is False))
-        if args.json:
-            print(
-                json.dumps(_replayed(text, record, found, signed), ensure_ascii=False), flush=True
-            )
-        else:
-            _print_replay(record, found, signed)
+        for record, its in kept:
+            worst = max(worst, _replay(text, record, its, keys, as_json=args.json))
     return worst
+
+
+def _replay(
+    text: str,
+    record: Record,
+    receipt: Receipt | None,
+    keys: tuple[Ed25519PublicKey, ...] | None,
+    *,
+    as_json: bool,
+) -> int:
+    found = replay(record, receipt)
+    signed = None if keys is None or receipt is None else _signed(receipt, keys)
+    if as_json:
+        print(json.dumps(_replayed(text, record, found, signed), ensure_ascii=False), flush=True)
+    else:
+        _print_replay(record, found, signed)
+    return int(bool(found) or signed is False)
 
 
 def _lines(record: str) -> Iterator[str]:

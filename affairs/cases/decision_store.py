@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 
-from affairs.cases.tables import decisions
+from affairs.cases.tables import cases, decisions
 from affairs.decisions import Kept
+from affairs.sealing import Sealer
 from affairs.store import Store
+from hallkit.errors import StoreError
 from hallkit.model.decision import Verdict
+from hallkit.model.receipt import Receipt, Record
 
 
 class DatabaseDecisions:
@@ -52,6 +57,37 @@ class DatabaseDecisions:
             return tuple(_kept(row) for row in found)
 
         return await self._store.transaction(work)
+
+
+def decisions_of(database: Path, case: str, sealer: Sealer) -> tuple[tuple[Record, Receipt], ...]:
+    """Every decision of a case, read from a node's file beside the running node.
+
+    `case` is its number or its id. `StoreError` for a file that is none or a case without any,
+    `TrustError` if a record was sealed under another key or changed.
+    """
+    engine = sa.create_engine(f"sqlite+pysqlite:///file:{database}?mode=ro&uri=true")
+    wanted = (
+        sa.select(decisions)
+        .join(cases, cases.c.id == decisions.c.case_id)
+        .where(sa.or_(cases.c.id == case, cases.c.number == case))
+        .order_by(decisions.c.at_ms, decisions.c.id)
+    )
+    try:
+        with engine.connect() as connection:
+            found = [_kept(row) for row in connection.execute(wanted)]
+    except sa.exc.SQLAlchemyError as exc:
+        raise StoreError(f"{database.name}: {type(exc).__name__}") from None
+    finally:
+        engine.dispose()
+    if not found:
+        raise StoreError(f"{database.name}: no decision of such a case")
+    return tuple(
+        (
+            Record.from_bytes(sealer.open(one.id, one.sealed_record)),
+            Receipt.from_bytes(one.receipt),
+        )
+        for one in found
+    )
 
 
 def _kept(row: sa.Row[*tuple[object, ...]]) -> Kept:

@@ -48,7 +48,18 @@ def _configure_decide(parser: argparse.ArgumentParser) -> None:
 
 def _configure_replay(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit: 0 the same, and a receipt that holds; 1 not; 2 wrong use."
-    parser.add_argument("record", metavar="RECORD", help="its file; - reads one a line")
+    parser.add_argument(
+        "record",
+        metavar="RECORD|CASE",
+        help="its file, or with --state a case's number or id; - reads one a line",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="the node's folder: every decision of the case, from its database; wants --data-key,"
+        " and with --key the receipts' signatures are checked too",
+    )
     parser.add_argument("--receipt", type=Path, metavar="FILE", help="compare it as well")
     parser.add_argument("--key", type=Path, metavar="FILE", help="PEM: who may have signed it")
     parser.add_argument("--data-key", type=Path, metavar="FILE", help="the record is sealed by it")
