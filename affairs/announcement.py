@@ -77,13 +77,12 @@ class CallsState:
 
 
 class SystemsState:
-    """Which systems of other authorities don't answer. One without an address never does."""
+    """Which systems of other authorities, of those that the hall asks, don't answer."""
 
     def __init__(self, upstreams: Upstreams, clock: Clock) -> None:
         self._upstreams = upstreams
         self._clock = clock
         self._names = load_upstream()
-        self._since_ms = clock.wall_ms()
         self._changed = asyncio.Event()
 
     @property
@@ -102,9 +101,18 @@ class SystemsState:
             SystemDown(
                 system=name,
                 plain_name=plain_name,
-                since_ms=health[name].since_ms if name in health else self._since_ms,
+                since_ms=health[name].since_ms,
             )
             for name, plain_name in self._names.items()
+            if name in health and health[name].state is HealthState.DOWN
+        )
+
+    def not_to_be_asked(self) -> frozenset[str]:
+        """Those, and whoever has no address: no item that needs one is decided at once."""
+        health = self._upstreams.health()
+        return frozenset(
+            name
+            for name in self._names
             if name not in health or health[name].state is HealthState.DOWN
         )
 

@@ -111,7 +111,7 @@ async def _main(ready: ReadyCallback) -> None:
             desk=desk,
             order=order,
             words=words("zh_CN"),
-            systems_down=lambda: [one.system for one in systems.down()],
+            systems_down=systems.not_to_be_asked,
         )
         node = Node(
             queue=Queue(

@@ -21,6 +21,7 @@ from hallkit.runtime.clock import Clock
 from hallkit.wire import agent_bus as bus
 from hallkit.wire.base import Message
 from hallkit.wire.events import EventData
+from hallkit.wire.mqtt import SystemDown, UpstreamNotice
 
 SOCKET_NAME = "agent.sock"
 ROLE = "terminal"
@@ -59,6 +60,7 @@ class AgentApi:
         self._power = PowerPhase.MAINS
         self._maintenance = MaintenancePhase.INACTIVE
         self._numbers: tuple[str, ...] = ()
+        self._systems_down: tuple[SystemDown, ...] = ()
         self._visits: set[Connection] = set()
         """Whoever said that a visit is under way."""
         self._away_s = clock.mono_s()
@@ -97,6 +99,10 @@ class AgentApi:
         self._numbers = services
         self.server.publish(bus.NUMBERS_CHANGED, bus.NumbersChanged(services=services))
 
+    def systems_are(self, told: UpstreamNotice) -> None:
+        self._systems_down = told.down
+        self.server.publish(bus.SYSTEMS_CHANGED, bus.SystemsTold(down=told.down))
+
     def power_is(self, phase: PowerPhase) -> None:
         self._power = phase
         self.server.publish(bus.POWER_CHANGED, bus.PowerTold(phase=phase))
@@ -133,6 +139,7 @@ class AgentApi:
             power=self._power,
             maintenance=self._maintenance,
             numbers=self._numbers,
+            systems_down=self._systems_down,
         )
 
     async def _devices_list(self, _args: Mapping[str, Any], _from: Connection) -> Message:

@@ -301,6 +301,7 @@ class _Agent:
             ),
             reported=lambda: self.desired.reported,
             on_desired=self.desired.want,
+            on_systems=self.api.systems_are,
         )
         return self
 

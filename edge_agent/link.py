@@ -26,8 +26,9 @@ from hallkit.wire.mqtt import (
     Presence,
     Report,
     Reported,
+    UpstreamNotice,
 )
-from hallkit.wire.topics import DeviceTopics, hub_state
+from hallkit.wire.topics import UPSTREAM_STREAM, DeviceTopics, hall_stream, hub_state
 
 CREDIT_AT_START = 50
 """Reports on the way before the hub has said how many it takes."""
@@ -101,6 +102,7 @@ class DeviceLink:
         info: Callable[[], Info],
         reported: Callable[[], Reported] | None = None,
         on_desired: Callable[[Desired], None] | None = None,
+        on_systems: Callable[[UpstreamNotice], None] | None = None,
         resend_after_s: float = RESEND_AFTER_S,
     ) -> None:
         self._link = link
@@ -111,6 +113,8 @@ class DeviceLink:
         self._info = info
         self._reported = reported
         self._on_desired = on_desired
+        self._on_systems = on_systems
+        self._systems_topic = hall_stream(topics.site, UPSTREAM_STREAM)
         self._resend_after_s = resend_after_s
         self._epoch = 0
         self._credit = CREDIT_AT_START
@@ -156,7 +160,10 @@ class DeviceLink:
     async def on_connected(self) -> None:
         """Say who is here, then send again all that was not acknowledged."""
         await self._link.subscribe(
-            self._topics.ack, self._topics.desired, hub_state(self._topics.site)
+            self._topics.ack,
+            self._topics.desired,
+            hub_state(self._topics.site),
+            self._systems_topic,
         )
         await self._link.publish(
             self._topics.presence, self._presence("online").to_bytes(), retain=True
@@ -197,6 +204,10 @@ class DeviceLink:
                 self._acknowledged(Ack.from_bytes(payload, limit=PAYLOAD_LIMIT))
             elif topic == self._topics.desired and self._on_desired is not None:
                 self._on_desired(Desired.from_bytes(payload, limit=PAYLOAD_LIMIT))
+            elif topic == self._systems_topic:
+                told = UpstreamNotice.from_bytes(payload, limit=PAYLOAD_LIMIT)
+                if self._on_systems is not None:
+                    self._on_systems(told)
             else:
                 self.refused += 1
         except WireError as fault:

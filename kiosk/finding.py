@@ -31,7 +31,7 @@ def found_by(catalogue: Catalogue, query: str, words: Words) -> tuple[Found, ...
     kinds = found.question if undecided else None
     if found.outcome == "match":
         kinds = catalogue.siblings(hits[0].code)
-    cards = [_card(hit) for hit in hits]
+    cards = [_card(hit, catalogue) for hit in hits]
     if kinds is None:
         return tuple(cards[:RESULTS_SHOWN])
     family = {option.code for option in kinds.options}
@@ -41,9 +41,23 @@ def found_by(catalogue: Catalogue, query: str, words: Words) -> tuple[Found, ...
     return (*first, *matter, *others)[:RESULTS_SHOWN]
 
 
-def _card(of: Hit | Item) -> Found:
-    code = of.code if isinstance(of, Hit) else of.catalog_code
-    return Found(code=code, plain_name=of.plain_name, task_name=of.task_name)
+def item_card(item: Item) -> Found:
+    """The card of an item."""
+    return Found(
+        code=item.catalog_code,
+        plain_name=item.plain_name,
+        task_name=item.task_name,
+        upstream=item.upstream,
+    )
+
+
+def _card(hit: Hit, catalogue: Catalogue) -> Found:
+    """Named as the search found it."""
+    item = catalogue.item(hit.code)
+    upstream = item.upstream if item is not None else ()
+    return Found(
+        code=hit.code, plain_name=hit.plain_name, task_name=hit.task_name, upstream=upstream
+    )
 
 
 def _matter(catalogue: Catalogue, kinds: Ask, *, without: list[str], words: Words) -> list[Found]:
@@ -54,7 +68,7 @@ def _matter(catalogue: Catalogue, kinds: Ask, *, without: list[str], words: Word
         if option.code not in without and (item := catalogue.item(option.code)) is not None
     ]
     if len(asked) < 2:
-        return [_card(item) for kind in asked if (item := catalogue.item(kind.code))]
+        return [item_card(item) for kind in asked if (item := catalogue.item(kind.code))]
     name = words("find.other_kinds", matter=kinds.about) if without else kinds.about
     labels = "、".join(kind.label for kind in asked)
     fits = len(labels) <= _LABELS_FIT

@@ -34,11 +34,11 @@ from hallkit.wire.affairs_api import QueueServices, TicketIssued, TicketRequest
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent
 from hallkit.wire.sealed import seal
-from kiosk.finding import found_by
+from kiosk.finding import found_by, item_card
 from kiosk.flow import events as ev
 from kiosk.flow import view as screen
 from kiosk.flow.present import present
-from kiosk.flow.state import Found, Step, Surroundings, Visit
+from kiosk.flow.state import Step, Surroundings, Visit
 from kiosk.flow.visit import resume, step, turn, wants_card_watch
 
 AGENT_SOCKET = "agent.sock"
@@ -377,6 +377,7 @@ class KioskService:
             power=snapshot.power,
             maintenance=snapshot.maintenance,
             numbers=snapshot.numbers,
+            systems_down=snapshot.systems_down,
         )
         if self._visit.started_ms is not None and self._visit.step is not Step.CLOSED:
             self._spawn(self._hold_machine(on=True), "hold machine")
@@ -399,6 +400,8 @@ class KioskService:
                 self._heed_machine()
             case bus.NUMBERS_CHANGED:
                 self._look(numbers=parse_args(bus.NumbersChanged, data).services)
+            case bus.SYSTEMS_CHANGED:
+                self._look(systems_down=parse_args(bus.SystemsTold, data).down)
             case bus.PRINT_CHANGED:
                 job = parse_args(bus.PrintJobResult, data).job
                 self._jobs_heard[job.id] = job
@@ -579,11 +582,7 @@ class KioskService:
         fresh.warm()
         self._catalogue = fresh
         items = [fresh.item(code) for code in self._popular]
-        popular = tuple(
-            Found(code=item.catalog_code, plain_name=item.plain_name, task_name=item.task_name)
-            for item in items
-            if item is not None
-        )
+        popular = tuple(item_card(item) for item in items if item is not None)
         self._look(catalogue_ready=True, popular=popular)
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────

@@ -2,8 +2,8 @@
 
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
 `visit.hold`, `number.offer`, `number.give`; events `device.changed`, `print.changed`,
-`link.changed`, `numbers.changed`, `power.changed`, `maintenance.changed`; the snapshot is
-`AgentSnapshot`. No card passes.
+`link.changed`, `numbers.changed`, `systems.changed`, `power.changed`, `maintenance.changed`; the
+snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
@@ -35,6 +35,7 @@ from hallkit.model.printing import PrintJob, PrintOutcome, Slip
 from hallkit.wire.affairs_api import ReservedNumber
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
+from hallkit.wire.mqtt import SystemDown
 
 DEVICES_LIST = "devices.list"
 PRINT_SUBMIT = "print.submit"
@@ -59,6 +60,7 @@ CARD_LEFT_BEHIND = "card.left_behind"
 CARD_REMOVED = "card.removed"
 LINK_CHANGED = "link.changed"
 NUMBERS_CHANGED = "numbers.changed"
+SYSTEMS_CHANGED = "systems.changed"
 POWER_CHANGED = "power.changed"
 MAINTENANCE_CHANGED = "maintenance.changed"
 
@@ -78,6 +80,8 @@ class AgentSnapshot(Message):
     maintenance: MaintenancePhase = MaintenancePhase.INACTIVE
     numbers: tuple[Annotated[str, Field(max_length=32)], ...] = ()
     """Services of which the machine holds numbers for the time without the node."""
+    systems_down: Annotated[tuple[SystemDown, ...], Field(max_length=64)] = ()
+    """Systems of other authorities that don't answer, as the node told last."""
 
 
 class TechnicianSnapshot(Message):
@@ -149,6 +153,12 @@ class NumbersChanged(Message):
     """Data of `numbers.changed`."""
 
     services: tuple[Annotated[str, Field(max_length=32)], ...]
+
+
+class SystemsTold(Message):
+    """Data of `systems.changed`."""
+
+    down: Annotated[tuple[SystemDown, ...], Field(max_length=64)]
 
 
 class CardWatch(Message):

@@ -108,8 +108,26 @@ def _smoke(around: Surroundings) -> str | None:
     return next((key for key in told if key != faults.AS_USUAL), None)
 
 
-def _choice(found: Found, icon: str = "document") -> Choice:
-    return Choice(value=found.code, title=found.plain_name, detail=found.task_name, icon=icon)
+def _choice(found: Found, around: Surroundings, words: Words) -> Choice:
+    """Marked before the first tap if a system that it needs is down."""
+    down = around.down_of(found.upstream)
+    return Choice(
+        value=found.code,
+        title=found.plain_name,
+        detail=found.task_name,
+        icon="document",
+        badge=words("find.system_down") if down else "",
+        badge_tone="attention" if down else "plain",
+    )
+
+
+def _systems_notice(visit: Visit, around: Surroundings, words: Words) -> Notice | None:
+    """Another authority's system is down: what the person can do all the same."""
+    down = around.down_of(visit.item.upstream) if visit.item is not None else ()
+    if not down:
+        return None
+    named = "、".join(one.plain_name for one in down)
+    return Notice(tone="attention", text=words("materials.system_down", systems=named))
 
 
 def _home(visit: Visit, around: Surroundings, words: Words) -> View:
@@ -131,7 +149,7 @@ def _home(visit: Visit, around: Surroundings, words: Words) -> View:
         chrome=_chrome(visit, around, words),
         title=words("home.title"),
         why=words("home.why"),
-        choices=(find, *(_choice(found) for found in around.popular[:5])),
+        choices=(find, *(_choice(found, around, words) for found in around.popular[:5])),
     )
 
 
@@ -149,7 +167,7 @@ def _find(visit: Visit, around: Surroundings, words: Words) -> View:
         keys=KEYS,
         key_delete=words("find.delete"),
         key_clear=words("find.clear"),
-        choices=tuple(_choice(found) for found in shown),
+        choices=tuple(_choice(found, around, words) for found in shown),
         none_of_these=(
             Action(id="none_of_these", label=words("find.person" if nothing else "find.none"))
             if visit.query
@@ -345,7 +363,7 @@ def _materials(visit: Visit, around: Surroundings, words: Words) -> View:
         ),
         rows=tuple(rows),
         **_pager(visit.page, pages, words),
-        notice=_list_notice(visit, words),
+        notice=_list_notice(visit, words) or _systems_notice(visit, around, words),
         primary=Action(id="take_number", label=words("materials.take_number"), icon="ticket"),
         secondary=Action(id="more", label=words("materials.more")),
         back=_back(visit, words),

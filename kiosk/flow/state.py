@@ -15,6 +15,7 @@ from hallkit.model.power import PowerPhase
 from hallkit.model.printing import PrintJob
 from hallkit.model.ticket import Ticket
 from hallkit.wire.affairs_api import ServiceWait
+from hallkit.wire.mqtt import SystemDown
 
 
 class Step(StrEnum):
@@ -58,6 +59,8 @@ class Found(Value):
     task_name: str
     kinds: tuple[Kind, ...] = ()
     """To be asked about; empty for an item."""
+    upstream: tuple[str, ...] = ()
+    """Systems of other authorities that the item cannot do without."""
 
 
 class Visit(Value):
@@ -126,6 +129,8 @@ class Surroundings(Value):
     """The business node answers."""
     numbers: tuple[str, ...] = ()
     """Services of which the machine has numbers of its own, for the time without the node."""
+    systems_down: tuple[SystemDown, ...] = ()
+    """Systems of other authorities that don't answer."""
     catalogue_ready: bool = False
     popular: tuple[Found, ...] = ()
     """Items that stand on the first screen."""
@@ -148,6 +153,10 @@ class Surroundings(Value):
     def works(self, port: str) -> bool:
         device = self.device(port)
         return device is not None and device.works
+
+    def down_of(self, upstream: tuple[str, ...]) -> tuple[SystemDown, ...]:
+        """Those of these systems that don't answer."""
+        return tuple(one for one in self.systems_down if one.system in upstream)
 
     def wait_of(self, service: str) -> ServiceWait | None:
         return next((wait for wait in self.waits if wait.service == service), None)

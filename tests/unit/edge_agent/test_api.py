@@ -33,6 +33,7 @@ from hallkit.wire.events import (
     TicketPrinted,
     VisitStarted,
 )
+from hallkit.wire.mqtt import SystemDown, UpstreamNotice
 from tests.fakes.clock import HastyClock
 from tests.fakes.ticket_printer import FakeTicketPrinter
 
@@ -161,6 +162,18 @@ async def test_an_id_that_no_event_could_carry_is_refused(agent: Agent, job: str
             await kiosk.client.request(bus.PRINT_SUBMIT, asked, bus.PrintJobResult)
     assert fault.value.problem_code == "wire"
     assert await agent.queue.unfinished() == ()
+
+
+async def test_systems_that_are_down_stand_in_the_snapshot_and_are_told(agent: Agent) -> None:
+    down = SystemDown(system="civil_affairs", plain_name="民政信息系统", since_ms=1)
+    async with agent.application() as kiosk:
+        agent.api.systems_are(UpstreamNotice(down=(down,), ts=2))
+        told = await kiosk.hears(bus.SYSTEMS_CHANGED)
+        assert [one["system"] for one in told["down"]] == ["civil_affairs"]
+        async with agent.application() as late:
+            assert (await late.hears("snapshot"))["systems_down"] == told["down"]
+        agent.api.systems_are(UpstreamNotice(ts=3))
+        assert (await kiosk.hears(bus.SYSTEMS_CHANGED))["down"] == []
 
 
 async def test_a_machine_without_the_device_says_so(tmp_path: Path) -> None:

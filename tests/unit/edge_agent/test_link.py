@@ -16,12 +16,22 @@ from hallkit.errors import LinkDown, LinkError, Rejected, StoreError
 from hallkit.model.ids import DeviceId, SiteId
 from hallkit.runtime.journal import Journal
 from hallkit.wire.events import CloudEvent, VisitStarted
-from hallkit.wire.mqtt import PAYLOAD_LIMIT, Ack, HubState, Info, Presence, Report
-from hallkit.wire.topics import DeviceTopics, hub_state
+from hallkit.wire.mqtt import (
+    PAYLOAD_LIMIT,
+    Ack,
+    HubState,
+    Info,
+    Presence,
+    Report,
+    SystemDown,
+    UpstreamNotice,
+)
+from hallkit.wire.topics import UPSTREAM_STREAM, DeviceTopics, hall_stream, hub_state
 from tests.fakes.clock import HastyClock
 
 TOPICS = DeviceTopics(SiteId("demo"), DeviceId("terminal-01"))
 HUB = hub_state(SiteId("demo"))
+SYSTEMS = hall_stream(SiteId("demo"), UPSTREAM_STREAM)
 NOW = dt.datetime(2025, 1, 2, 4, tzinfo=dt.UTC)
 
 
@@ -58,6 +68,7 @@ class Machine:
         self.broker = FakeBroker()
         self.outbox = Outbox(journal, boot=boot)
         self.boot = boot
+        self.systems: list[UpstreamNotice] = []
         self.link = DeviceLink(
             self.broker,
             self.outbox,
@@ -65,6 +76,7 @@ class Machine:
             topics=TOPICS,
             boot=boot,
             info=lambda: Info(name="1号", role="terminal", agent="1", peripherals=()),
+            on_systems=self.systems.append,
             resend_after_s=resend_after_s,
         )
 
@@ -122,13 +134,21 @@ async def running(machine: Machine) -> AsyncIterator[Machine]:
         await asyncio.gather(sending, return_exceptions=True)
 
 
+async def test_which_systems_are_down_is_passed_on(machine: Machine) -> None:
+    down = SystemDown(system="civil_affairs", plain_name="民政信息系统", since_ms=1)
+    told = UpstreamNotice(down=(down,), ts=2)
+    await machine.link.on_message(SYSTEMS, told.to_bytes())
+    await machine.link.on_message(SYSTEMS, b"garbled")
+    assert (machine.systems, machine.link.refused) == ([told], 1)
+
+
 async def test_the_birth_says_who_is_here_and_the_will_says_goodbye(machine: Machine) -> None:
     topic, will = await machine.link.make_will()
     assert topic == TOPICS.presence
     testament = Presence.from_bytes(will, limit=PAYLOAD_LIMIT)
     assert (testament.state, testament.orderly) == ("offline", False)
     await machine.link.on_connected()
-    assert machine.broker.subscribed == [TOPICS.ack, TOPICS.desired, HUB]
+    assert machine.broker.subscribed == [TOPICS.ack, TOPICS.desired, HUB, SYSTEMS]
     presence, info = machine.broker.published
     birth = Presence.from_bytes(presence[1], limit=PAYLOAD_LIMIT)
     assert (presence[0], presence[2]) == (TOPICS.presence, True)

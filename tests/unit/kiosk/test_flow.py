@@ -26,6 +26,7 @@ from hallkit.model.printing import PrintJob, PrintJobState, QrLine, Slip, TextLi
 from hallkit.model.ticket import Ticket
 from hallkit.wire.affairs_api import ServiceWait
 from hallkit.wire.events import VisitEnded, VisitStarted
+from hallkit.wire.mqtt import SystemDown
 from kiosk.flow import events as ev
 from kiosk.flow.present import present
 from kiosk.flow.state import Found, Kind, Step, Surroundings, Visit
@@ -1267,3 +1268,36 @@ def test_a_wait_is_told_in_steps_of_five_minutes(more: dict[str, Any], told: str
     person = at(Step.CONFIRM)
     person.around = AROUND.model_copy(update={"waits": (wait,)})
     assert person.view.rows[2].value == told
+
+
+# ── Other authorities' systems ───────────────────────────────────────────────────────────────
+
+
+DOWN = SystemDown(system="market_platform", plain_name="市场监督一体化工作平台", since_ms=NOW_MS)
+NEEDS_IT = FOUND.model_copy(update={"upstream": ("market_platform",)})
+
+
+def test_an_item_whose_system_is_down_is_marked_before_the_first_tap() -> None:
+    around = AROUND.model_copy(update={"systems_down": (DOWN,), "popular": (NEEDS_IT,)})
+    person = Person(around=around)
+    assert [choice.badge for choice in person.view.choices] == ["", "系统暂停"]
+    person.taps("choose", "find")
+    person.happens(ev.Typed("kfd"))
+    person.happens(ev.SearchDone("kfd", (NEEDS_IT, FOUND)))
+    assert [(one.badge, one.badge_tone) for one in person.view.choices] == [
+        ("系统暂停", "attention"),
+        ("", "plain"),
+    ]
+    person.around = AROUND
+    assert [choice.badge for choice in person.view.choices] == ["", ""]
+
+
+def test_the_list_says_which_system_is_down_and_what_can_be_done_all_the_same() -> None:
+    person = at(Step.MATERIALS)
+    item = ITEM.model_copy(update={"upstream": ("market_platform",)})
+    person.visit = person.visit.model_copy(update={"item": item})
+    assert person.notice == ""
+    person.around = AROUND.model_copy(update={"systems_down": (DOWN,)})
+    assert person.notice == "市场监督一体化工作平台现在连不上，可以先取号到窗口问"
+    assert person.view.primary is not None
+    assert person.view.primary.enabled
