@@ -31,6 +31,9 @@ SAME = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 
+IN_THEIR_FILES = {"axe-playwright-python": "MIT, axe-core within it MPL-2.0"}
+"""Packages whose metadata name no licence; what the licence file within says."""
+
 DEBIAN = {
     "The Python interpreter (PSF-2.0)": ("python3", "python3-venv"),
     "Eclipse Mosquitto (EPL-2.0 or EDL-1.0)": ("mosquitto",),
@@ -155,7 +158,7 @@ def licence(name: str) -> str:
             if line.startswith("License :: ")
         ]
         named = ", ".join(SAME.get(line, line) for line in classes)
-    return SAME.get(named, named) or "see the package"
+    return SAME.get(named, named) or IN_THEIR_FILES.get(name, "see the package")
 
 
 def _field(said: PackageMetadata, key: str) -> str:
