@@ -11,7 +11,7 @@ import datetime as dt
 import json
 from pathlib import Path
 
-HELP = "the hall's business node: serve, openapi, decide, replay"
+HELP = "the hall's business node: serve, openapi, decide, replay, person"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("serve", help="run the node until it is told to stop")
     actions.add_parser("openapi", help="print the OpenAPI document")
     _configure_decide(actions.add_parser("decide", help="what an item's rule pack decides (秒批)"))
+    _configure_person(actions.add_parser("person", help="what is kept of somebody: told, deleted"))
     _configure_replay(actions.add_parser("replay", help="decide again what a record holds"))
+
+
+def _configure_person(parser: argparse.ArgumentParser) -> None:
+    parser.description = "The ID number comes on standard input."
+    parser.epilog = "Exit: 0 done, 1 nothing is kept of them, 2 wrong use."
+    parser.add_argument("do", choices=("export", "erase"))
+    parser.add_argument("--state", type=Path, metavar="DIR", required=True, help="the node's")
+    parser.add_argument("--data-key", type=Path, metavar="FILE", required=True)
 
 
 def _configure_decide(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
         from launcher.instant import decide, replay_records  # noqa: PLC0415
 
         return decide(args) if args.action == "decide" else replay_records(args)
+    if args.action == "person":
+        from launcher.persons import person  # noqa: PLC0415
+
+        return person(args)
     from affairs.api import document  # noqa: PLC0415
 
     print(json.dumps(document(), ensure_ascii=False, indent=2, sort_keys=True))
