@@ -16,6 +16,7 @@ from affairs.queue.services import Service
 from hallkit.catalogue.meaning import installed_model
 from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
+from hallkit.model.hall_map import HallMap
 from hallkit.runtime.clock import Clock
 from hallkit.runtime.log import get_logger
 
@@ -68,6 +69,9 @@ class LiveCatalogue:
         """Which services each window of the hall serves, by its number; none without a map."""
         return self._windows
 
+    def hall_map(self) -> HallMap | None:
+        return self._hall_map
+
     async def reload(self) -> bool:
         """Offer what the files say now; True if that is another catalogue.
 
@@ -110,6 +114,7 @@ class LiveCatalogue:
     def _offer(self, content: Content, publication: Publication) -> None:
         self._publication = publication
         self._service = _services_of(content)
+        self._hall_map = content.hall_map
         self._windows = {
             window.properties.number: frozenset(window.properties.services)
             for window in (content.hall_map.windows if content.hall_map is not None else ())

@@ -30,6 +30,13 @@ class ProblemCode(StrEnum):
     APPOINTMENT_UNKNOWN = "appointment_unknown"
     APPOINTMENT_EXISTS = "appointment_exists"
     APPOINTMENT_NOT_SO = "appointment_not_so"
+    RATING_EXISTS = "rating_exists"
+    RATING_NOT_YET = "rating_not_yet"
+    RATED_UNKNOWN = "rated_unknown"
+    CALL_BACK_UNKNOWN = "call_back_unknown"
+    CALL_BACK_NOT_SO = "call_back_not_so"
+    HELP_UNKNOWN = "help_unknown"
+    HELP_NOT_SO = "help_not_so"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -88,6 +95,23 @@ _WORDING = {
     ),
     ProblemCode.APPOINTMENT_NOT_SO: _Wording(
         409, "这个预约现在不能这样处理", "预约当天才能签到；已经签到、取消或者过期的，请重新取号。"
+    ),
+    ProblemCode.RATING_EXISTS: _Wording(
+        409, "这次办理已经评价过了", "一次办理评价一次；还有话要说，请告诉大厅工作人员。"
+    ),
+    ProblemCode.RATING_NOT_YET: _Wording(
+        409, "这次办理还没有办结，暂时不能评价", "请等窗口办结以后再评价。"
+    ),
+    ProblemCode.RATED_UNKNOWN: _Wording(
+        404, "没有找到要评价的这次办理", "请核对号票；仍不行，请告诉大厅工作人员。"
+    ),
+    ProblemCode.CALL_BACK_UNKNOWN: _Wording(404, "没有这件回访", "请刷新后重新选择。"),
+    ProblemCode.CALL_BACK_NOT_SO: _Wording(
+        409, "这件回访现在不能这样处理", "请刷新后看是谁在办、办到哪一步，再操作。"
+    ),
+    ProblemCode.HELP_UNKNOWN: _Wording(404, "没有找到这次呼叫", "请重新按“呼叫帮办”。"),
+    ProblemCode.HELP_NOT_SO: _Wording(
+        409, "这次呼叫现在不能这样处理", "可能已经有人去了，请刷新后再看。"
     ),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),

@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from affairs.help.rules import HelpRules
 from affairs.queue.order import Order
+from affairs.ratings.rules import RatingRules
 from affairs.retention import Retention
 from hallkit.model.ids import DeviceId
 from hallkit.runtime.config import Mistakes, Section, load
@@ -35,6 +37,8 @@ class AffairsNodeSection(AffairsSection):
     callers: dict[Name, Annotated[int, Field(ge=1, le=9999)]] = {}
     """Devices that stand at windows, by the names in their certificates, and the window of each."""
     queue: Order = Order()
+    ratings: RatingRules = RatingRules()
+    help: HelpRules = HelpRules()
     retention: Retention = Retention()
 
 

@@ -23,6 +23,8 @@ CATALOGUE_STREAM = "catalogue"
 """Which catalogue the business node offers."""
 CALLS_STREAM = "calls"
 """Which numbers are called to which windows."""
+HELP_STREAM = "help"
+"""Which machines call for a person."""
 
 
 @dataclass(frozen=True, slots=True)

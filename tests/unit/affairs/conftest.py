@@ -11,6 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from affairs.help.bell import Bell
+from affairs.help.calling import HelpCalls
+from affairs.help.desk import HelpDesk
+from affairs.help.rules import HelpRules
 from affairs.http.node import Node
 from affairs.once import Once
 from affairs.publication import Publication
@@ -21,10 +25,14 @@ from affairs.queue.issuing import Desk, Queue
 from affairs.queue.order import Order
 from affairs.queue.services import load_services
 from affairs.queue.waits import Waits
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.giving import Ratings
+from affairs.ratings.rules import RatingRules
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.store import Store
 from hallkit.wire.affairs_api import CatalogueManifest
-from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, SettableClock, client
+from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, Cases, SettableClock, client
 
 
 @pytest.fixture
@@ -119,6 +127,64 @@ def blocks(
     )
 
 
+@pytest.fixture
+def call_backs(store: Store, once: Once, sealer: Sealer, clock: SettableClock) -> CallBacks:
+    return CallBacks(store, once=once, rules=RatingRules(), sealer=sealer, clock=clock)
+
+
+@pytest.fixture
+def cases() -> Cases:
+    return Cases()
+
+
+@pytest.fixture
+def ratings(  # noqa: PLR0917  # pytest gives them by name
+    store: Store,
+    call_backs: CallBacks,
+    cases: Cases,
+    once: Once,
+    sealer: Sealer,
+    submissions_key: X25519PrivateKey,
+    clock: SettableClock,
+) -> Ratings:
+    return Ratings(
+        store,
+        call_backs=call_backs,
+        cases=cases,
+        once=once,
+        sealer=sealer,
+        submissions_key=submissions_key,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def help_calls(
+    store: Store, once: Once, sealer: Sealer, bell: Bell, clock: SettableClock
+) -> HelpCalls:
+    return HelpCalls(
+        store,
+        hall_map=lambda: None,
+        once=once,
+        rules=HelpRules(),
+        sealer=sealer,
+        bell=bell,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def help_desk(
+    store: Store, once: Once, sealer: Sealer, bell: Bell, clock: SettableClock
+) -> HelpDesk:
+    return HelpDesk(store, once=once, rules=HelpRules(), sealer=sealer, bell=bell, clock=clock)
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -132,6 +198,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
     windows: Windows,
     booking: Booking,
     blocks: Blocks,
+    ratings: Ratings,
+    call_backs: CallBacks,
+    help_calls: HelpCalls,
+    help_desk: HelpDesk,
+    store: Store,
     clock: SettableClock,
     tmp_path: Path,
 ) -> Node:
@@ -143,6 +214,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
         windows=windows,
         booking=booking,
         blocks=blocks,
+        ratings=ratings,
+        satisfaction=Satisfaction(store, clock),
+        call_backs=call_backs,
+        help=help_calls,
+        help_desk=help_desk,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),
