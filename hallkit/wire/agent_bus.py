@@ -1,9 +1,9 @@
 """What the edge agent's processes offer on local buses, as typed requests, results and events.
 
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
-`visit.hold`, `number.offer`, `number.give`; events `device.changed`, `print.changed`,
-`link.changed`, `numbers.changed`, `power.changed`, `maintenance.changed`; the snapshot is
-`AgentSnapshot`. No card passes.
+`visit.hold`, `number.offer`, `number.give`, `rating.give`; events `device.changed`,
+`print.changed`, `link.changed`, `numbers.changed`, `power.changed`, `maintenance.changed`; the
+snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
 agent itself knows, of devices, slips and its health, no application may say in its name.
@@ -35,6 +35,7 @@ from hallkit.model.printing import PrintJob, PrintOutcome, Slip
 from hallkit.wire.affairs_api import ReservedNumber
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
+from hallkit.wire.ratings_api import ULID_PATTERN
 
 DEVICES_LIST = "devices.list"
 PRINT_SUBMIT = "print.submit"
@@ -43,6 +44,7 @@ CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
 NUMBER_OFFER = "number.offer"
 NUMBER_GIVE = "number.give"
+RATING_GIVE = "rating.give"
 VISIT_HOLD = "visit.hold"
 DEVICE_LEASE = "device.lease"
 DEVICE_RENEW = "device.renew"
@@ -149,6 +151,19 @@ class NumbersChanged(Message):
     """Data of `numbers.changed`."""
 
     services: tuple[Annotated[str, Field(max_length=32)], ...]
+
+
+class RatingGive(Message):
+    """What somebody thinks; it is on the disk when the answer comes, and only then thank for it."""
+
+    rating: Annotated[str, Field(pattern=ULID_PATTERN)]
+    """Made for this attempt: the same one again is the same rating."""
+    sealed: Annotated[bytes, Field(max_length=8 * 1024)]
+    """The `RatingRequest`, sealed to the node for that id: the machine cannot open it again."""
+
+
+class RatingKept(Message):
+    given_at_ms: int
 
 
 class CardWatch(Message):
