@@ -67,7 +67,6 @@ class Ringing:
             self._log.warning("help.forgotten", count=forgotten)
         if levels or forgotten:
             self._bell.ring()
-            self._rung.clear()  # that was we
         return min([_LONGEST_SLEEP_S, *(wait_ms / 1000 for wait_ms in waits_ms)])
 
     def _raise(

@@ -212,11 +212,11 @@ def test_a_telephone_is_digits(contact: str) -> None:
     assert rating(visit(), contact=contact).contact == contact
 
 
-@pytest.mark.parametrize("contact", ["1", "call me", "1381234567x", "-" * 10, "1" * 40])
+@pytest.mark.parametrize("contact", ["007", "call me", "1381234567x", "-" * 10, "1" * 40])
 def test_what_is_no_telephone_is_refused(contact: str) -> None:
     with pytest.raises(ValidationError) as fault:
         rating(visit(), contact=contact)
-    assert contact not in str(fault.value).replace(".contact", "") or len(contact) == 1
+    assert contact not in str(fault.value)
 
 
 async def test_words_and_telephone_are_sealed_and_shown_nowhere(hall: Hall, store: Store) -> None:
