@@ -7,6 +7,7 @@ late is seen by a timer, told, and stays marked; it still has to be done.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,7 +203,14 @@ class CallBacks:
         return count
 
     async def _change(
-        self, rating: str, do: str, work: Any, *, by: str, key: str, content: str = ""
+        self,
+        rating: str,
+        do: str,
+        work: Callable[[sa.Connection, sa.Row[Any]], None],
+        *,
+        by: str,
+        key: str,
+        content: str = "",
     ) -> CallBack:
         def carry_out(connection: sa.Connection) -> str:
             work(connection, _row(connection, rating))
