@@ -15,7 +15,14 @@ from affairs import retention
 from affairs.announcement import Announcement, CallsState, CatalogueState, State, SystemsState
 from affairs.api import create_app
 from affairs.cases.office import CaseFinder, Office
+from affairs.cases.standing import Standings
 from affairs.catalogue_source import CONTENT
+from affairs.help import retention as help_retention
+from affairs.help.bell import Bell
+from affairs.help.board import HelpBoard
+from affairs.help.calling import HelpCalls
+from affairs.help.desk import HelpDesk
+from affairs.help.ringing import Ringing
 from affairs.http.node import Node
 from affairs.live_catalogue import LiveCatalogue
 from affairs.once import Once
@@ -25,6 +32,10 @@ from affairs.queue.calling import Windows
 from affairs.queue.issuing import Desk, Queue
 from affairs.queue.services import load_services
 from affairs.queue.waits import Waits
+from affairs.ratings import retention as ratings_retention
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.giving import Ratings
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
@@ -44,7 +55,7 @@ from hallkit.runtime.tls import client_context
 from hallkit.store.retention import Janitor
 from hallkit.web.server import https_context, serve
 from hallkit.wire.sealed import read_private_key
-from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM, UPSTREAM_STREAM
+from hallkit.wire.topics import CALLS_STREAM, CATALOGUE_STREAM, HELP_STREAM, UPSTREAM_STREAM
 
 IDENTITY = "affairs"
 """Common name of the node's certificate, at the broker too."""
@@ -113,6 +124,9 @@ async def _main(ready: ReadyCallback) -> None:
             words=words("zh_CN"),
             systems_down=systems.not_to_be_asked,
         )
+        rating_rules, help_rules, bell = settings.affairs.ratings, settings.affairs.help, Bell()
+        call_backs = CallBacks(store, once=once, rules=rating_rules, sealer=sealer, clock=clock)
+        ringing = Ringing(store, rules=help_rules, bell=bell, clock=clock)
         node = Node(
             queue=Queue(
                 store,
@@ -134,19 +148,50 @@ async def _main(ready: ReadyCallback) -> None:
                 clock=clock,
             ),
             cases=office,
+            ratings=Ratings(
+                store,
+                call_backs=call_backs,
+                cases=Standings(catalogue.service_of_item),
+                once=once,
+                sealer=sealer,
+                submissions_key=submissions_key,
+                clock=clock,
+            ),
+            satisfaction=Satisfaction(store, clock),
+            call_backs=call_backs,
+            help=HelpCalls(
+                store,
+                hall_map=catalogue.hall_map,
+                once=once,
+                rules=help_rules,
+                sealer=sealer,
+                bell=bell,
+                clock=clock,
+            ),
+            help_desk=HelpDesk(
+                store, once=once, rules=help_rules, sealer=sealer, bell=bell, clock=clock
+            ),
             callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
             clock=clock,
         )
         async with asyncio.TaskGroup() as tasks:
-            janitor = Janitor(store, clock, retention.steps(settings.affairs.retention))
+            kept = settings.affairs.retention
+            steps = {
+                **retention.steps(kept),
+                **ratings_retention.steps(rating_rules, kept_days=kept.tickets_days),
+                **help_retention.steps(help_rules, kept_days=kept.tickets_days),
+            }
+            janitor = Janitor(store, clock, steps)
             around = [
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
                 tasks.create_task(_end_days(windows, booking, clock), name="days"),
                 tasks.create_task(office.submissions.run(), name="cases"),
                 tasks.create_task(upstreams.watch(), name="upstreams"),
+                tasks.create_task(call_backs.run(), name="call backs"),
+                tasks.create_task(ringing.run(), name="help"),
             ]
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
@@ -154,6 +199,7 @@ async def _main(ready: ReadyCallback) -> None:
                     CATALOGUE_STREAM: CatalogueState(catalogue, clock),
                     CALLS_STREAM: CallsState(windows),
                     UPSTREAM_STREAM: systems,
+                    HELP_STREAM: HelpBoard(store, rules=help_rules, bell=bell, clock=clock),
                 }
                 around.append(tasks.create_task(systems.run(), name="systems"))
                 announcement = _announcement(site, settings.broker, places, states)

@@ -17,6 +17,7 @@ from hallkit.catalogue.meaning import installed_model
 from hallkit.errors import ConfigError, StoreError
 from hallkit.model.content import Content
 from hallkit.model.form import FormDefinition
+from hallkit.model.hall_map import HallMap
 from hallkit.model.item import Item
 from hallkit.model.rules import RulePack
 from hallkit.runtime.clock import Clock
@@ -81,6 +82,9 @@ class LiveCatalogue:
         """Which services each window of the hall serves, by its number; none without a map."""
         return self._windows
 
+    def hall_map(self) -> HallMap | None:
+        return self._hall_map
+
     async def reload(self) -> bool:
         """Offer what the files say now; True if that is another catalogue.
 
@@ -126,6 +130,7 @@ class LiveCatalogue:
         self._items = {item.catalog_code: item for item in content.items}
         self._forms = {form.code: form for form in content.forms}
         self._packs = {pack.code: pack for pack in content.rule_packs}
+        self._hall_map = content.hall_map
         self._windows = {
             window.properties.number: frozenset(window.properties.services)
             for window in (content.hall_map.windows if content.hall_map is not None else ())

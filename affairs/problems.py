@@ -44,6 +44,13 @@ class ProblemCode(StrEnum):
     CONTINUATION_UNKNOWN = "continuation_unknown"
     CONTINUATION_USED = "continuation_used"
     HOLDING_UNKNOWN = "holding_unknown"
+    RATING_EXISTS = "rating_exists"
+    RATING_NOT_YET = "rating_not_yet"
+    RATED_UNKNOWN = "rated_unknown"
+    CALL_BACK_UNKNOWN = "call_back_unknown"
+    CALL_BACK_NOT_SO = "call_back_not_so"
+    HELP_UNKNOWN = "help_unknown"
+    HELP_NOT_SO = "help_not_so"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -140,6 +147,23 @@ _WORDING = {
         409, "这个接办码已经用过了", "每个接办码只能用一次，请在原来的机器上重新生成。"
     ),
     ProblemCode.HOLDING_UNKNOWN: _Wording(404, "没有存这份材料", "请刷新后再选。"),
+    ProblemCode.RATING_EXISTS: _Wording(
+        409, "这次办理已经评价过了", "一次办理评价一次；还有话要说，请告诉大厅工作人员。"
+    ),
+    ProblemCode.RATING_NOT_YET: _Wording(
+        409, "这次办理还没有办结，暂时不能评价", "请等窗口办结以后再评价。"
+    ),
+    ProblemCode.RATED_UNKNOWN: _Wording(
+        404, "没有找到要评价的这次办理", "请核对号票；仍不行，请告诉大厅工作人员。"
+    ),
+    ProblemCode.CALL_BACK_UNKNOWN: _Wording(404, "没有这件回访", "请刷新后重新选择。"),
+    ProblemCode.CALL_BACK_NOT_SO: _Wording(
+        409, "这件回访现在不能这样处理", "请刷新后看是谁在办、办到哪一步，再操作。"
+    ),
+    ProblemCode.HELP_UNKNOWN: _Wording(404, "没有找到这次呼叫", "请重新按“呼叫帮办”。"),
+    ProblemCode.HELP_NOT_SO: _Wording(
+        409, "这次呼叫现在不能这样处理", "可能已经有人去了，请刷新后再看。"
+    ),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
     ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),

@@ -219,4 +219,4 @@ def _day(now_ms: int, days: int) -> dt.date:
 
 
 def _batch(gone: int) -> Batch:
-    return Batch(gone, next=True if gone == BATCH_ROWS else None)
+    return Batch.of(gone)

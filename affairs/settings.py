@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from affairs.help.rules import HelpRules
 from affairs.queue.order import Order
+from affairs.ratings.rules import RatingRules
 from affairs.retention import Retention
 from affairs.upstream import load_upstream
 from hallkit.guide.mistakes import suggest
@@ -42,6 +44,8 @@ class AffairsNodeSection(AffairsSection):
     """Systems of other authorities, by their names in upstream.toml, and the address of each:
     https, or http on this computer alone. One without an address is never asked."""
     queue: Order = Order()
+    ratings: RatingRules = RatingRules()
+    help: HelpRules = HelpRules()
     retention: Retention = Retention()
 
     @field_validator("upstreams")

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_agent.devices.print_queue import PrintQueue
 from edge_agent.numbers import Numbers
+from edge_agent.ratings import Ratings
 from edge_agent.records import Recorder
 from hallkit.errors import NotPermitted, NotSupported, Reason
 from hallkit.model.device import DeviceReport
@@ -44,11 +45,12 @@ class AgentApi:
         queue: PrintQueue | None,
         events: Mapping[str, type[EventData]] = bus.TERMINAL_EVENTS,
         numbers: Mapping[str, Handler] = MappingProxyType({}),
+        ratings: Mapping[str, Handler] = MappingProxyType({}),
         leases: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         """`events`: what the application of this socket may tell, by type. `leases`: its requests
         for them (`edge_agent.technician_api.lease_handlers`); `numbers`: those for numbers
-        (`number_handlers`).
+        (`number_handlers`), `ratings`: for what people thought (`rating_handlers`).
         """
         self._events = events
         self._reports = reports
@@ -75,6 +77,7 @@ class AgentApi:
                 bus.EVENT_ADD: self._event_add,
                 bus.VISIT_HOLD: self._visit_hold,
                 **numbers,
+                **ratings,
                 **leases,
             },
             snapshot=self._snapshot,
@@ -191,3 +194,13 @@ def number_handlers(numbers: Numbers) -> dict[str, Handler]:
         return bus.NumberGiven(issued_at_ms=given_ms)
 
     return {bus.NUMBER_OFFER: offer, bus.NUMBER_GIVE: give}
+
+
+def rating_handlers(ratings: Ratings) -> dict[str, Handler]:
+    """The request that keeps a rating."""
+
+    async def give(args: Mapping[str, Any], _from: Connection) -> Message:
+        wanted = parse_args(bus.RatingGive, args)
+        return bus.RatingKept(given_at_ms=await ratings.give(wanted.rating, wanted.sealed))
+
+    return {bus.RATING_GIVE: give}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from edge_agent import health, maintenance_mode, numbers
+from edge_agent import health, maintenance_mode, numbers, ratings
 from edge_agent.api import ROLE as TERMINAL_ROLE
-from edge_agent.api import SOCKET_NAME, AgentApi, number_handlers
+from edge_agent.api import SOCKET_NAME, AgentApi, number_handlers, rating_handlers
 from edge_agent.card_api import SOCKET_NAME as CARD_SOCKET
 from edge_agent.configuration import PART, ConfigurationWatch, right
 from edge_agent.content import CatalogueSync
@@ -27,6 +27,7 @@ from edge_agent.maintenance import MaintenanceState
 from edge_agent.maintenance_mode import Maintenance
 from edge_agent.numbers import Numbers
 from edge_agent.power_guard import PowerGuard, PoweroffFile
+from edge_agent.ratings import Ratings
 from edge_agent.records import Recorder
 from edge_agent.settings import AgentSettings, parse
 from edge_agent.technician_api import ROLE as TECHNICIAN_ROLE
@@ -37,6 +38,7 @@ from hallkit.clients import outbox as outbox_store
 from hallkit.clients.affairs import AffairsClient, base_url
 from hallkit.clients.mqtt import MqttLink
 from hallkit.clients.outbox import Outbox
+from hallkit.clients.ratings import RatingsClient
 from hallkit.errors import Reason, StoreError
 from hallkit.model.device import DeviceReport, Media
 from hallkit.model.ids import DeviceId, SiteId, new_id
@@ -83,6 +85,7 @@ JOURNAL_STEPS = [
     maintenance_mode.SCHEMA,
     device_memory.SCHEMA,
     numbers.SCHEMA,
+    ratings.SCHEMA,
 ]
 
 
@@ -121,6 +124,7 @@ async def serve(ready: ReadyCallback) -> None:
             tasks.create_task(host.follow_plugs(), name="plugs")
             tasks.create_task(catalogue.run(), name="catalogue")
             tasks.create_task(agent.numbers.run(), name="numbers")
+            tasks.create_task(agent.ratings.run(), name="ratings")
             tasks.create_task(agent.leases.run(), name="leases")
             tasks.create_task(agent.maintenance.run(), name="maintenance")
             tasks.create_task(agent.report_health(places), name="health")
@@ -161,6 +165,7 @@ class _Agent:
     maintenance: Maintenance
     leases: Leases
     numbers: Numbers
+    ratings: Ratings
     card_worker: CardWorker
     device_link: DeviceLink
     link: MqttLink
@@ -234,6 +239,7 @@ class _Agent:
             of_each=settings.numbers.of_each,
             changed=self._numbers_changed,
         )
+        self.ratings = Ratings(journal, RatingsClient(affairs), clock)
         self.api = AgentApi(
             places.runtime / SOCKET_NAME,
             self.recorder,
@@ -241,6 +247,7 @@ class _Agent:
             reports=reports,
             queue=self.queue,
             numbers=number_handlers(self.numbers),
+            ratings=rating_handlers(self.ratings),
             leases=lease_handlers(self.leases, TERMINAL_ROLE),
         )
         self.maintenance = Maintenance(

@@ -7,21 +7,18 @@ to the node as soon as it is back. Only then the row goes.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import sqlite3
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pydantic import ValidationError
 
-from hallkit.errors import HallError, NotSupported, Reason, Rejected, StoreError
+from edge_agent.delivery import Delivery, Rounds
+from hallkit.errors import NotSupported, Reason, StoreError
 from hallkit.model.ids import new_id
-from hallkit.runtime.backoff import Backoff
 from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.journal import Journal
-from hallkit.runtime.log import get_logger
 from hallkit.wire.affairs_api import (
     Lease,
     LeaseRequest,
@@ -38,12 +35,7 @@ create table numbers (
 )"""
 """`number` is a `ReservedNumber`; the last three are set when it is given."""
 
-_EVERY_S = 600.0
-"""A lease is looked after so often, and after each number that was given."""
-_RETRY_S, _RETRY_CAP_S = 2.0, 60.0
 _KEPT_DAYS = 7
-_TOLD_AT_ONCE = 8
-"""Their sealed contents together are within what the node reads at once."""
 
 
 class Node(Protocol):
@@ -73,10 +65,14 @@ class Numbers:
         self._of_each = of_each
         self._changed = changed
         self._services: tuple[str, ...] = ()
-        self._left_out: set[str] = set()
-        """The node refuses to hear of them for now; others are not held up."""
-        self._wake = asyncio.Event()
-        self._log = get_logger()
+        self._rounds = Rounds("numbers", clock)
+        self._delivery = Delivery[OfflineTicket](
+            "numbers",
+            kept=self._given,
+            id_of=lambda one: one.ticket,
+            tell=lambda batch: self._node.take_offline(OfflineTickets(tickets=batch)),
+            forget=self._forget,
+        )
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -85,25 +81,13 @@ class Numbers:
 
     async def run(self) -> None:
         """Lease, and tell who got one, until cancelled."""
-        failing = ""
-        backoff = Backoff(base_s=_RETRY_S, cap_s=_RETRY_CAP_S)
-        while True:
-            self._wake.clear()
-            try:
-                await self._look()  # the day may have changed
-                await self.tell()
-                if self._of_each:
-                    await self.lease()
-            except HallError as fault:
-                if failing != fault.code:
-                    self._log.warning("numbers.not_leased", fault=fault.code, why=str(fault))
-                failing = fault.code
-                delay_s = backoff.next_s()
-            else:
-                failing = ""
-                backoff.reset()
-                delay_s = _EVERY_S
-            await self._pause(delay_s)
+        await self._rounds.run(self._round)
+
+    async def _round(self) -> None:
+        await self._look()  # the day may have changed
+        await self.tell()
+        if self._of_each:
+            await self.lease()
 
     async def lease(self) -> None:
         """Hold as many as wanted for today. What the node does not know of is given to nobody."""
@@ -139,31 +123,12 @@ class Numbers:
         await self._look()
 
     async def tell(self) -> None:
-        """Tell the node who got a number, the first first, until it knows of all.
-
-        A node that takes no batch is told one at a time: a single one must not hold up the others.
+        """Tell the node who got a number, the first first. What it refuses is kept: it was promised
+        to somebody.
         """
-        self._left_out.clear()
-        at_once = _TOLD_AT_ONCE
-        while rows := await self._given(at_once):
-            try:
-                told = await self._node.take_offline(OfflineTickets(tickets=rows))
-            except Rejected as fault:
-                if len(rows) == 1:
-                    self._log.error("numbers.refused", problems=[fault.problem_code])
-                    self._left_out.add(rows[0].ticket)
-                at_once = 1
-                continue
-            if told.refused:
-                # Promised to somebody: kept, for what is wrong may be mended at the node.
-                self._log.error("numbers.refused", problems=sorted(set(told.refused.values())))
-            self._left_out |= set(told.refused)
-            if not told.taken and not told.refused:
-                return
-            await self._journal.write(partial(_forget, [(ticket,) for ticket in told.taken]))
-            self._log.info("numbers.told", count=len(told.taken))
+        await self._delivery.tell_all()
 
-    async def _given(self, count: int) -> tuple[OfflineTicket, ...]:
+    async def _given(self) -> tuple[OfflineTicket, ...]:
         rows = await self._journal.read(lambda db: db.execute(_GIVEN).fetchall())
         return tuple(
             OfflineTicket(
@@ -174,8 +139,13 @@ class Numbers:
                 sealed=row["sealed"],
             )
             for row in rows
-            if row["ticket"] not in self._left_out
-        )[:count]
+        )
+
+    async def _forget(self, told: Sequence[str]) -> None:
+        def forget(db: sqlite3.Connection) -> None:
+            db.executemany("delete from numbers where ticket = ?", [(one,) for one in told])
+
+        await self._journal.write(forget)
 
     async def offer(
         self, service: str, key: str, *, only_given: bool = False
@@ -219,7 +189,7 @@ class Numbers:
         if given_ms is None:
             raise NotSupported("numbers", Reason.UNSUPPORTED, "it is not held, or given already")
         await self._look()
-        self._wake.set()
+        self._rounds.wake()
         return given_ms
 
     async def _look(self) -> None:
@@ -230,19 +200,6 @@ class Numbers:
         if services != self._services:
             self._services = services
             self._changed(services)
-
-    async def _pause(self, seconds: float) -> None:
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        waking = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            waking.cancel()
-
-
-def _forget(done: list[tuple[str]], db: sqlite3.Connection) -> None:
-    db.executemany("delete from numbers where ticket = ?", done)
 
 
 _GIVEN = "select * from numbers where given_at_ms is not null order by given_at_ms"

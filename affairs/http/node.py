@@ -10,12 +10,17 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Header, Path, Request
 
 from affairs.cases.office import Office
+from affairs.help.calling import HelpCalls
+from affairs.help.desk import HelpDesk
 from affairs.problems import ProblemCode, Refused
 from affairs.publication import Offering
 from affairs.queue.blocks import Blocks
 from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Queue
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.giving import Ratings
+from affairs.ratings.summary import Satisfaction
 from affairs.server import PEER
 from hallkit.runtime.clock import Clock
 from hallkit.wire.affairs_api import IDEMPOTENCY_HEADER, Problem
@@ -44,6 +49,13 @@ class Node:
     booking: Booking
     blocks: Blocks
     cases: Office
+    ratings: Ratings
+    satisfaction: Satisfaction
+    call_backs: CallBacks
+    """For the staff's pages."""
+    help: HelpCalls
+    help_desk: HelpDesk
+    """For the staff's pages."""
     catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""

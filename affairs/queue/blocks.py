@@ -11,8 +11,8 @@ import datetime as dt
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from pydantic import ValidationError
 
+from affairs.offline import take_each, unsealed
 from affairs.once import Once, canonical
 from affairs.problems import ProblemCode, Refused
 from affairs.queue import rows
@@ -20,7 +20,6 @@ from affairs.queue.issuing import Desk, NewTicket
 from affairs.queue.order import Order, place_ms, priority_of
 from affairs.queue.services import spoken_number
 from affairs.store import Store, reserved, tickets
-from hallkit.errors import TrustError
 from hallkit.model.ids import new_id
 from hallkit.model.ticket import TicketState
 from hallkit.runtime.clock import Clock, local_date
@@ -33,7 +32,6 @@ from hallkit.wire.affairs_api import (
     ReservedNumber,
     TicketRequest,
 )
-from hallkit.wire.sealed import unseal
 
 _LEASED = "-"
 
@@ -99,16 +97,12 @@ class Blocks:
         """
 
         def work(connection: sa.Connection) -> OfflineTicketsTaken:
-            taken: list[str] = []
-            refused: dict[str, str] = {}
-            for one in given.tickets:
-                try:
-                    self._take(connection, one, device)
-                except Refused as why:
-                    refused[one.ticket] = why.problem_code.value
-                else:
-                    taken.append(one.ticket)
-            return OfflineTicketsTaken(taken=tuple(taken), refused=refused)
+            taken, refused = take_each(
+                given.tickets,
+                name=lambda one: one.ticket,
+                take=lambda one: self._take(connection, one, device),
+            )
+            return OfflineTicketsTaken(taken=taken, refused=refused)
 
         return await self._store.transaction(work)
 
@@ -172,11 +166,7 @@ class Blocks:
             rows.move(connection, twin, TicketState.VOID, at_ms=now_ms)
 
     def _said(self, one: OfflineTicket) -> tuple[TicketRequest, bytes]:
-        try:
-            content = unseal(one.sealed, self._key, subject=one.ticket)
-            request = TicketRequest.model_validate_json(content)
-        except (TrustError, ValidationError):
-            raise Refused(ProblemCode.REQUEST_UNREADABLE) from None
+        request = unsealed(TicketRequest, one.sealed, self._key, subject=one.ticket)
         return request, canonical(request)
 
     def _reserve(

@@ -47,6 +47,13 @@ class Hours:
             left_s -= end - begin
         return None
 
+    def left_s(self, now: dt.datetime) -> float:
+        """So long they are still open today."""
+        if now.weekday() not in self.weekdays:
+            return 0.0
+        second = _second(now)
+        return sum(max(0.0, end - max(start, second)) for start, end in self.spans)
+
 
 def _second(now: dt.datetime) -> float:
     return now.hour * 3600 + now.minute * 60 + now.second + now.microsecond / 1e6

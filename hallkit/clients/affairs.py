@@ -111,18 +111,18 @@ class AffairsClient:
 
         After `LinkDown` a ticket may have been issued: repeat with the same key, never another.
         """
-        return await self._write(
+        return await self.write(
             TicketIssued, TICKETS, request, idempotency_key, retry_for_s=retry_for_s
         )
 
     async def lease_numbers(self, request: LeaseRequest, idempotency_key: str) -> Lease:
         """Numbers for the time without the node: all that this machine holds then."""
-        return await self._write(Lease, BLOCKS, request, idempotency_key, retry_for_s=0)
+        return await self.write(Lease, BLOCKS, request, idempotency_key, retry_for_s=0)
 
     async def take_offline(self, given: OfflineTickets) -> OfflineTicketsTaken:
         """Who got a number while the node was away. To tell it twice changes nothing."""
         path = f"{BLOCKS}/tickets"
-        return await self._write(OfflineTicketsTaken, path, given, new_id(), retry_for_s=0)
+        return await self.write(OfflineTicketsTaken, path, given, new_id(), retry_for_s=0)
 
     async def order_window(
         self,
@@ -134,25 +134,23 @@ class AffairsClient:
     ) -> WindowStatus:
         """Call, serve, skip … at the window where this device stands; the window as it is then."""
         path = f"{WINDOWS}/{number}/orders"
-        return await self._write(
-            WindowStatus, path, order, idempotency_key, retry_for_s=retry_for_s
-        )
+        return await self.write(WindowStatus, path, order, idempotency_key, retry_for_s=retry_for_s)
 
     async def window(self, number: int) -> WindowStatus:
         """The window where this device stands."""
-        return await self._ask(WindowStatus, "GET", f"{WINDOWS}/{number}")
+        return await self.ask(WindowStatus, "GET", f"{WINDOWS}/{number}")
 
     async def window_case(self, number: int) -> TicketCase:
         """What whoever is at the window has said so far. Personal."""
-        return await self._ask(TicketCase, "GET", f"{WINDOWS}/{number}/case")
+        return await self.ask(TicketCase, "GET", f"{WINDOWS}/{number}/case")
 
     async def calls(self) -> Calls:
         """The latest calls of today."""
-        return await self._ask(Calls, "GET", QUEUE_CALLS)
+        return await self.ask(Calls, "GET", QUEUE_CALLS)
 
     async def progress(self, ticket_id: str) -> TicketProgress:
         """Where the holder of a ticket stands, and how long it takes."""
-        return await self._ask(TicketProgress, "GET", f"{TICKETS}/{ticket_id}/progress")
+        return await self.ask(TicketProgress, "GET", f"{TICKETS}/{ticket_id}/progress")
 
     async def ticket(self, ticket_id: str) -> Ticket:
         """A ticket as it stands now."""
@@ -165,11 +163,11 @@ class AffairsClient:
 
     async def queue_services(self) -> QueueServices:
         """The hall's queues and how many wait in each."""
-        return await self._ask(QueueServices, "GET", QUEUE_SERVICES)
+        return await self.ask(QueueServices, "GET", QUEUE_SERVICES)
 
     async def manifest(self) -> CatalogueManifest:
         """Which catalogue the hall offers now."""
-        return await self._ask(CatalogueManifest, "GET", CATALOGUE_MANIFEST)
+        return await self.ask(CatalogueManifest, "GET", CATALOGUE_MANIFEST)
 
     async def download_snapshot(self, to: Path, *, deadline_s: float = SNAPSHOT_DEADLINE_S) -> None:
         """Fetch the catalogue; `to` is replaced at once or not at all.
@@ -191,23 +189,26 @@ class AffairsClient:
         async with self._answer("GET", f"{CATALOGUE_DELTA}/{from_sha256}", deadline_s) as response:
             await _save(response, to)
 
-    async def _write(
+    async def write(
         self, kind: type[Answer], path: str, request: Message, key: str, *, retry_for_s: float
     ) -> Answer:
+        """Tell the node under a key, again while the link is down and time is left. For the clients
+        of a room (`ratings.py`, `help.py`), which share this one's connections.
+        """
         give_up_at_s = self._clock.mono_s() + retry_for_s
         backoff = Backoff(base_s=0.2, cap_s=2.0)
         content = request.model_dump_json().encode()
         headers = {IDEMPOTENCY_HEADER: key, "Content-Type": "application/json"}
         while True:
             try:
-                return await self._ask(kind, "POST", path, headers=headers, content=content)
+                return await self.ask(kind, "POST", path, headers=headers, content=content)
             except LinkDown:
                 pause_s = backoff.next_s()
                 if self._clock.mono_s() + pause_s >= give_up_at_s:
                     raise
                 await self._clock.sleep(pause_s)
 
-    async def _ask(
+    async def ask(
         self,
         kind: type[Answer],
         method: str,
@@ -216,6 +217,7 @@ class AffairsClient:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
     ) -> Answer:
+        """Ask once."""
         async with self._answer(
             method, path, self._deadline_s, headers=headers, content=content
         ) as response:

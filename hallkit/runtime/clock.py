@@ -33,6 +33,17 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+async def sleep_until_woken(clock: Clock, seconds: float, woken: asyncio.Event) -> None:
+    """Sleep, unless and until the event is set."""
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    waking = asyncio.ensure_future(woken.wait())
+    try:
+        await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleeping.cancel()
+        waking.cancel()
+
+
 def utc(wall_ms: int) -> dt.datetime:
     """The instant as an aware datetime in UTC."""
     return dt.datetime.fromtimestamp(wall_ms / 1000, tz=dt.UTC)

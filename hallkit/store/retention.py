@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -39,6 +39,11 @@ class Batch:
     gone: int
     next: Any = None
     """Where the next one goes on; None: through."""
+
+    @classmethod
+    def of(cls, gone: int) -> Self:
+        """A batch of rows that are gone: a full one is not the last."""
+        return cls(gone, next=True if gone == BATCH_ROWS else None)
 
 
 Step = Callable[[sa.Connection, int, Any], Batch]

@@ -3,6 +3,8 @@
 `agent.sock`, the agent: requests `devices.list`, `print.submit`, `print.job`, `event.add`,
 `visit.hold`, `number.offer`, `number.give`; events `device.changed`, `print.changed`,
 `link.changed`, `numbers.changed`, `systems.changed`, `power.changed`, `maintenance.changed`; the
+`visit.hold`, `number.offer`, `number.give`, `rating.give`; events `device.changed`,
+`print.changed`, `link.changed`, `numbers.changed`, `power.changed`, `maintenance.changed`; the
 snapshot is `AgentSnapshot`. No card passes.
 
 `event.add` takes the types of `TERMINAL_EVENTS` alone: `agent.sock` is the terminal's. What the
@@ -36,6 +38,7 @@ from hallkit.wire.affairs_api import ReservedNumber
 from hallkit.wire.base import Message
 from hallkit.wire.events import CloudEvent, EventData, VisitEnded, VisitStarted
 from hallkit.wire.mqtt import SystemDown
+from hallkit.wire.ratings_api import ULID_PATTERN
 
 DEVICES_LIST = "devices.list"
 PRINT_SUBMIT = "print.submit"
@@ -44,6 +47,7 @@ CARD_WATCH = "card.watch"
 EVENT_ADD = "event.add"
 NUMBER_OFFER = "number.offer"
 NUMBER_GIVE = "number.give"
+RATING_GIVE = "rating.give"
 VISIT_HOLD = "visit.hold"
 DEVICE_LEASE = "device.lease"
 DEVICE_RENEW = "device.renew"
@@ -159,6 +163,19 @@ class SystemsTold(Message):
     """Data of `systems.changed`."""
 
     down: Annotated[tuple[SystemDown, ...], Field(max_length=64)]
+
+
+class RatingGive(Message):
+    """What somebody thinks; it is on the disk when the answer comes, and only then thank for it."""
+
+    rating: Annotated[str, Field(pattern=ULID_PATTERN)]
+    """Made for this attempt: the same one again is the same rating."""
+    sealed: Annotated[bytes, Field(max_length=8 * 1024)]
+    """The `RatingRequest`, sealed to the node for that id: the machine cannot open it again."""
+
+
+class RatingKept(Message):
+    given_at_ms: int
 
 
 class CardWatch(Message):

@@ -114,6 +114,30 @@ class UpstreamNotice(Message):
     ts: int
 
 
+RINGING_LIMIT = 50
+
+
+class RingingCall(Message):
+    """Somebody at a machine waits for a person, and nobody has answered."""
+
+    call: Annotated[str, Field(max_length=26)]
+    level: Annotated[int, Field(ge=1)]
+    """Grows while it rings."""
+    since_ms: int
+    machine: Annotated[str, Field(max_length=48)] = ""
+    """Told to everybody only at the level that is for everybody."""
+    place: Annotated[str, Field(max_length=64)] = ""
+    """Id on the hall map."""
+    place_name: Annotated[str, Field(max_length=64)] = ""
+
+
+class HelpNotice(Message):
+    """Retained: the calls for help that ring, the loudest first. For boards and robots."""
+
+    calls: Annotated[tuple[RingingCall, ...], Field(max_length=RINGING_LIMIT)]
+    ts: int
+
+
 class Desired(Message):
     """Retained: what the hub wants on the machine. A part that is absent is not managed."""
 

@@ -21,7 +21,7 @@ from pydantic.json_schema import models_json_schema
 from hallkit.model.ids import NAME_PATTERN, DeviceId, SiteId
 from hallkit.wire import agent_bus, bus, events, mqtt
 from hallkit.wire.base import Message
-from hallkit.wire.topics import CALLS_STREAM, DeviceTopics, hall_stream, hub_state
+from hallkit.wire.topics import CALLS_STREAM, HELP_STREAM, DeviceTopics, hall_stream, hub_state
 
 Schema = Mapping[str, Any]
 
@@ -87,6 +87,7 @@ def _asyncapi() -> dict[str, Any]:
         ("ack", "receive", topics.ack, mqtt.Ack, False),
         ("hubState", "receive", hub_state(SiteId("{site}")), mqtt.HubState, True),
         ("calls", "receive", hall_stream(SiteId("{site}"), CALLS_STREAM), mqtt.CallsNotice, True),
+        ("help", "receive", hall_stream(SiteId("{site}"), HELP_STREAM), mqtt.HelpNotice, True),
     ]
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}

@@ -25,6 +25,8 @@ CALLS_STREAM = "calls"
 """Which numbers are called to which windows."""
 UPSTREAM_STREAM = "upstream"
 """Which systems of other authorities don't answer."""
+HELP_STREAM = "help"
+"""Which machines call for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ from hallkit.wire.affairs_api import (
     TicketRequest,
 )
 from hallkit.wire.cases_api import CASES, CONTINUATIONS, HOLDINGS
+from hallkit.wire.help_api import HELP_CALLS
+from hallkit.wire.ratings_api import OFFLINE_RATINGS, RATINGS, RATINGS_SUMMARY
 from hallkit.wire.ticket_code import verify_code
 from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, NODE_FILE, Authority, Hall
 
@@ -295,6 +297,8 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:  # noq
                 partial(call, other),
             )
             await _holdings(partial(call, http), partial(call, other))
+        for part in (_appointments, _numbers, _ratings, _help):
+            await part(partial(call, http), partial(call, other))
         for sha256 in (former, "0" * 64, "former"):
             await call(http, "GET", f"{CATALOGUE_DELTA}/{sha256}")
         etag = (await http.get(CATALOGUE_SNAPSHOT)).headers["etag"]
@@ -494,6 +498,43 @@ async def _holdings(call: Call, other: Call) -> None:
         await _refusals(call, f"{HOLDINGS}/{path}", body)
         await call("POST", f"{HOLDINGS}/{path}", json=body, headers=_key())
         await other("POST", f"{HOLDINGS}/{path}", json=body, headers=_key())
+
+
+async def _ratings(call: Call, other: Call) -> None:
+    body = {
+        "subject": {"kind": "visit", "id": new_id()},
+        "level": "satisfied",
+        "channel": "terminal",
+        "rated_at_ms": 0,
+    }
+    await _refusals(call, RATINGS, body)
+    key = _key()
+    for _ in range(2):
+        await call("POST", RATINGS, json=body, headers=key)
+    await call("POST", RATINGS, json=body, headers=_key())
+    unknown = body | {"subject": {"kind": "ticket", "id": new_id()}}
+    await call("POST", RATINGS, json=unknown, headers=_key())
+    await other("POST", RATINGS, json=body, headers=_key())
+    kept = {"ratings": [{"rating": new_id(), "sealed": "AAAA"}]}
+    await _refusals(call, OFFLINE_RATINGS, kept)
+    await call("POST", OFFLINE_RATINGS, json=kept, headers=_key())
+    await other("POST", OFFLINE_RATINGS, json=kept, headers=_key())
+    for day in ("2025-01-02", "yesterday"):
+        await other("GET", RATINGS_SUMMARY, params={"day": day})
+
+
+async def _help(call: Call, other: Call) -> None:
+    body = {"reason": "asked"}
+    await _refusals(call, HELP_CALLS, body)
+    made = await call("POST", HELP_CALLS, json=body, headers=_key())
+    await call("POST", HELP_CALLS, json=body, headers=_key())
+    await other("POST", HELP_CALLS, json=body, headers=_key())
+    for one in (made.json()["call"], new_id(), "A001"):
+        path = f"{HELP_CALLS}/{one}"
+        await call("GET", path)
+        await other("GET", path)
+        await _refusals(call, f"{path}/cancel", {})
+        await other("POST", f"{path}/cancel", json={}, headers=_key())
 
 
 def _http(hall: Hall, name: str) -> httpx.AsyncClient:

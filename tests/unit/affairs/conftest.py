@@ -12,6 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from affairs.cases.office import CaseFinder, Office
+from affairs.help.bell import Bell
+from affairs.help.calling import HelpCalls
+from affairs.help.desk import HelpDesk
+from affairs.help.rules import HelpRules
 from affairs.http.node import Node
 from affairs.once import Once
 from affairs.publication import Publication
@@ -22,6 +26,10 @@ from affairs.queue.issuing import Desk, Queue
 from affairs.queue.order import Order
 from affairs.queue.services import load_services
 from affairs.queue.waits import Waits
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.giving import Ratings
+from affairs.ratings.rules import RatingRules
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.store import Store
 from affairs.upstreams.port import HealthState
@@ -30,7 +38,7 @@ from hallkit.wire.affairs_api import CatalogueManifest
 from tests.fakes.licences import FakeLicences
 from tests.fakes.matters import FakeMatters
 from tests.fakes.upstreams import FakeUpstreams
-from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, SettableClock, client
+from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, Cases, SettableClock, client
 
 
 @pytest.fixture
@@ -184,6 +192,64 @@ def office(  # noqa: PLR0917  # pytest gives them by name
     )
 
 
+@pytest.fixture
+def call_backs(store: Store, once: Once, sealer: Sealer, clock: SettableClock) -> CallBacks:
+    return CallBacks(store, once=once, rules=RatingRules(), sealer=sealer, clock=clock)
+
+
+@pytest.fixture
+def cases() -> Cases:
+    return Cases()
+
+
+@pytest.fixture
+def ratings(  # noqa: PLR0917  # pytest gives them by name
+    store: Store,
+    call_backs: CallBacks,
+    cases: Cases,
+    once: Once,
+    sealer: Sealer,
+    submissions_key: X25519PrivateKey,
+    clock: SettableClock,
+) -> Ratings:
+    return Ratings(
+        store,
+        call_backs=call_backs,
+        cases=cases,
+        once=once,
+        sealer=sealer,
+        submissions_key=submissions_key,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def help_calls(
+    store: Store, once: Once, sealer: Sealer, bell: Bell, clock: SettableClock
+) -> HelpCalls:
+    return HelpCalls(
+        store,
+        hall_map=lambda: None,
+        once=once,
+        rules=HelpRules(),
+        sealer=sealer,
+        bell=bell,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def help_desk(
+    store: Store, once: Once, sealer: Sealer, bell: Bell, clock: SettableClock
+) -> HelpDesk:
+    return HelpDesk(store, once=once, rules=HelpRules(), sealer=sealer, bell=bell, clock=clock)
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -198,6 +264,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
     booking: Booking,
     blocks: Blocks,
     office: Office,
+    ratings: Ratings,
+    call_backs: CallBacks,
+    help_calls: HelpCalls,
+    help_desk: HelpDesk,
+    store: Store,
     clock: SettableClock,
     tmp_path: Path,
 ) -> Node:
@@ -210,6 +281,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
         booking=booking,
         blocks=blocks,
         cases=office,
+        ratings=ratings,
+        satisfaction=Satisfaction(store, clock),
+        call_backs=call_backs,
+        help=help_calls,
+        help_desk=help_desk,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
         devices=frozenset({DEVICE}),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import httpx
+import sqlalchemy as sa
 
 from affairs.api import create_app
 from affairs.http.node import Node
+from affairs.ratings.giving import CaseStanding
 from affairs.server import with_peer
 
 DEVICE = "terminal-01"
@@ -41,6 +43,16 @@ class SettableClock:
 
     async def sleep(self, seconds: float) -> None:
         self.now += dt.timedelta(seconds=seconds)
+
+
+class Cases:
+    """The hall's cases, as a rating asks of them."""
+
+    def __init__(self) -> None:
+        self.standing_of: dict[str, CaseStanding] = {}
+
+    def standing(self, connection: sa.Connection, case_id: str) -> CaseStanding | None:
+        return self.standing_of.get(case_id)
 
 
 def client(node: Node, peer: str) -> httpx.AsyncClient:

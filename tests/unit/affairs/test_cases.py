@@ -13,12 +13,14 @@ from affairs.cases.drafts import CODE_MS
 from affairs.cases.facts import HeldLicence
 from affairs.cases.office import Office
 from affairs.cases.progress import LOCKED_MS, WRONG_LIMIT
+from affairs.cases.standing import Standings
 from affairs.cases.submitting import LEFT_MS, promised_by
 from affairs.cases.tables import cases, decisions, pushes
 from affairs.decisions import Decisions
 from affairs.problems import ProblemCode, Refused
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Queue
+from affairs.ratings.giving import CaseStanding
 from affairs.sealing import Sealer
 from affairs.store import Store
 from hallkit.model.case import CaseState, case_number, case_number_is_valid
@@ -627,3 +629,22 @@ async def test_a_licence_in_date_stands_for_a_material_with_consent(
     assert (await opened(office)).held == ()
     await consented(office)
     assert (await opened(office)).held == (holding,)
+
+
+# ── Rated ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_case_can_be_rated_once_it_is_decided(office: Office, store: Store) -> None:
+    standings = Standings({"senior-card": "civil"}.get)
+    case = await opened(office)
+    draft, none = await store.transaction(
+        lambda connection: (
+            standings.standing(connection, case.case),
+            standings.standing(connection, new_id()),
+        )
+    )
+    assert draft is not None
+    assert (draft.is_decided, none) == (False, None)
+    await submit(office, case)
+    decided = await store.transaction(lambda connection: standings.standing(connection, case.case))
+    assert decided == CaseStanding(is_decided=True, service="civil", is_known=True)

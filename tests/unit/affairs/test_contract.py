@@ -36,7 +36,9 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
                     assert list(response["content"]) == [PROBLEM_TYPE]
     assert sorted(names) == [
         "bookAppointment",
+        "callForHelp",
         "cancelAppointment",
+        "cancelHelpCall",
         "checkIn",
         "consentToHoldings",
         "findAppointments",
@@ -48,10 +50,13 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
         "getCatalogueManifest",
         "getCatalogueSnapshot",
         "getHealth",
+        "getHelpCall",
+        "getRatingsSummary",
         "getTicket",
         "getTicketProgress",
         "getWindow",
         "getWindowCase",
+        "giveRating",
         "handOverCase",
         "issueTicket",
         "leaseNumbers",
@@ -66,6 +71,7 @@ def test_every_operation_keeps_the_rules_of_the_contract() -> None:
         "resumeCase",
         "saveCase",
         "submitCase",
+        "takeOfflineRatings",
         "takeOfflineTickets",
         "withdrawCase",
     ]

@@ -12,10 +12,21 @@ from pydantic import ValidationError
 
 from affairs.cases.office import Office
 from affairs.cases.tables import case_steps, cases, consents, holdings
+from affairs.help import retention as help_retention
+from affairs.help.calling import HelpCalls
+from affairs.help.desk import HelpDesk
+from affairs.help.rules import HelpRules
+from affairs.help.tables import help_calls as help_table
 from affairs.queue.blocks import Blocks
 from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Queue
+from affairs.ratings import retention as ratings_retention
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.giving import Rater, Ratings
+from affairs.ratings.rules import RatingRules
+from affairs.ratings.tables import call_backs as call_backs_table
+from affairs.ratings.tables import ratings as ratings_table
 from affairs.retention import Retention, steps
 from affairs.store import (
     Store,
@@ -27,7 +38,10 @@ from affairs.store import (
     tickets,
     writes,
 )
-from hallkit.store.retention import BATCH_ROWS, Janitor
+from hallkit.model.help import HelpOutcome, HelpReason
+from hallkit.model.ids import new_id
+from hallkit.model.rating import CallBackResult, RatedKind, RatingChannel, RatingLevel
+from hallkit.store.retention import BATCH_ROWS, Janitor, Step
 from hallkit.wire.affairs_api import (
     Applicant,
     AppointmentRequest,
@@ -36,6 +50,8 @@ from hallkit.wire.affairs_api import (
     WindowOrder,
 )
 from hallkit.wire.cases_api import CaseContent, CaseDraft, SeenMaterial
+from hallkit.wire.help_api import HelpRequest, SessionSoFar
+from hallkit.wire.ratings_api import RatedSubject, RatingRequest
 from tests.fakes.matters import PROMISED
 from tests.unit.affairs.hall import APPLICANT, DEVICE, ITEM, SettableClock
 
@@ -44,7 +60,17 @@ REQUEST = TicketRequest.model_validate({"item": ITEM, "applicant": APPLICANT})
 
 @pytest.fixture
 def janitor(store: Store, clock: SettableClock) -> Janitor:
-    return Janitor(store, clock, steps(Retention()))
+    return Janitor(store, clock, all_steps())
+
+
+def all_steps() -> dict[str, Step]:
+    """As `affairs.app` puts them together."""
+    kept_days = Retention().tickets_days
+    return {
+        **steps(Retention()),
+        **ratings_retention.steps(RatingRules(), kept_days=kept_days),
+        **help_retention.steps(HelpRules(), kept_days=kept_days),
+    }
 
 
 OTHER = REQUEST.model_copy(
@@ -138,6 +164,76 @@ async def test_appointments_calls_and_unused_numbers_go_too(  # noqa: PLR0917  #
     assert [await rows(store, one) for one in (appointments, calls, slots, reserved)] == [0] * 4
 
 
+def thought(level: RatingLevel, clock: SettableClock) -> RatingRequest:
+    return RatingRequest(
+        subject=RatedSubject(kind=RatedKind.VISIT, id=new_id()),
+        level=level,
+        words="说了几句",
+        channel=RatingChannel.TERMINAL,
+        rated_at_ms=clock.wall_ms(),
+    )
+
+
+async def test_words_of_a_rating_stay_until_somebody_has_called_back(
+    ratings: Ratings,
+    call_backs: CallBacks,
+    store: Store,
+    janitor: Janitor,
+    clock: SettableClock,
+) -> None:
+    async def gives(level: RatingLevel) -> str:
+        given = await ratings.give(thought(level, clock), rater=Rater(DEVICE), key=new_id())
+        return given.rating
+
+    await gives(RatingLevel.SATISFIED)
+    name = await gives(RatingLevel.DISSATISFIED)
+    clock.now += dt.timedelta(days=31)
+    assert await swept(janitor) == {"words of ratings": 1, "keys": 2}
+    await call_backs.take(name, by="wang", key="take-it")
+    assert (await call_backs.read(name, by="wang")).said.words == "说了几句"
+    solved = CallBackResult.SOLVED
+    await call_backs.done(name, by="wang", key="done-it", result=solved, words="谈过了")
+    assert await swept(janitor) == {}
+    clock.now += dt.timedelta(days=31)
+    assert await swept(janitor) == {"words of ratings": 1, "reports": 1, "keys": 2}
+    file = await call_backs.read(name, by="wang")
+    assert (file.said.words, file.report) == ("", "")
+    clock.now += dt.timedelta(days=400)
+    assert await swept(janitor) == {"ratings": 2}
+    assert [await rows(store, one) for one in (ratings_table, call_backs_table)] == [0, 0]
+
+
+async def test_what_was_handed_over_goes_a_day_after_the_call(  # noqa: PLR0917  # fixtures
+    help_calls: HelpCalls,
+    help_desk: HelpDesk,
+    store: Store,
+    janitor: Janitor,
+    clock: SettableClock,
+    tmp_path: Path,
+) -> None:
+    session = SessionSoFar(applicant=Applicant.model_validate(APPLICANT))
+    asked = HelpRequest(reason=HelpReason.ASKED, session=session)
+    call = (await help_calls.call(asked, device=DEVICE, key="press-it")).call
+    await help_desk.acknowledge(call, by="wang", shown="王", key="mine-it")
+    clock.now += dt.timedelta(days=2)
+    assert await swept(janitor) == {}
+    assert await help_desk.session(call, by="wang") == session
+    await help_desk.done(call, by="wang", outcome=HelpOutcome.SOLVED, key="done-it")
+
+    def sealed(connection: sa.Connection) -> bytes:
+        content: bytes = connection.execute(sa.select(help_table.c.session)).scalar_one()
+        return content
+
+    content = await store.transaction(sealed)
+    assert content in files(tmp_path)
+    clock.now += dt.timedelta(days=1, seconds=1)
+    assert await swept(janitor) == {"help sessions": 1}
+    assert content[-16:] not in files(tmp_path)
+    clock.now += dt.timedelta(days=400)
+    assert (await swept(janitor))["help calls"] == 1
+    assert await rows(store, help_table) == 0
+
+
 async def test_a_ticket_outlives_what_was_personal_in_it(
     queue: Queue, janitor: Janitor, clock: SettableClock
 ) -> None:
@@ -196,7 +292,7 @@ async def test_old_rows_are_found_by_an_index(store: Store, clock: SettableClock
             statements.append((statement, values))  # type: ignore[arg-type]
 
         sa.event.listen(connection, "before_cursor_execute", note)
-        for step in steps(Retention()).values():
+        for step in all_steps().values():
             step(connection, clock.wall_ms(), None)
         sa.event.remove(connection, "before_cursor_execute", note)
         return [

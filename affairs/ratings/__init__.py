@@ -1,0 +1,1 @@
+"""好差评: ratings, one for each visit, and the call back that a bad one asks for."""
