@@ -64,6 +64,10 @@ class LiveCatalogue:
         """Which queue handles the item; None if nobody knows it."""
         return self._service.get(code)
 
+    def plain_name(self, code: str) -> str | None:
+        """What people call an item or a bundle; None if nobody knows it."""
+        return self._plain_names.get(code)
+
     def window_services(self) -> Mapping[int, frozenset[str]]:
         """Which services each window of the hall serves, by its number; none without a map."""
         return self._windows
@@ -110,6 +114,9 @@ class LiveCatalogue:
     def _offer(self, content: Content, publication: Publication) -> None:
         self._publication = publication
         self._service = _services_of(content)
+        self._plain_names = {item.catalog_code: item.plain_name for item in content.items} | {
+            bundle.code: bundle.plain_name for bundle in content.bundles
+        }
         self._windows = {
             window.properties.number: frozenset(window.properties.services)
             for window in (content.hall_map.windows if content.hall_map is not None else ())
