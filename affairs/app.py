@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from affairs import retention
 from affairs.announcement import Announcement, CallsState, CatalogueState, State
 from affairs.api import create_app
+from affairs.audit import Heads
 from affairs.catalogue_source import CONTENT
 from affairs.http.node import Node
 from affairs.live_catalogue import LiveCatalogue
@@ -27,6 +28,7 @@ from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
+from affairs.staff.composition import Staff, retention_steps
 from affairs.store import Store
 from hallkit.clients.mqtt import MqttLink
 from hallkit.errors import StoreError, TrustError
@@ -60,7 +62,7 @@ async def _main(ready: ReadyCallback) -> None:
     places = Places.from_environment()
     clock = SystemClock()
     services = load_services()
-    signing_key = _signing_key(places.credentials / "signing.pem")
+    signing_key = read_signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
     submissions_key = read_private_key(places.credentials / "submissions.key")
     context = https_context(places.credentials, known_peers=True)
@@ -111,10 +113,14 @@ async def _main(ready: ReadyCallback) -> None:
             clock=clock,
         )
         async with asyncio.TaskGroup() as tasks:
-            janitor = Janitor(store, clock, retention.steps(settings.affairs.retention))
+            kept = settings.affairs.retention
+            steps = {**retention.steps(kept), **retention_steps(kept.audit_days, signing_key)}
+            janitor = Janitor(store, clock, steps)
+            both_ready = _after(2 if settings.affairs.staff is not None else 1, ready)
             around = [
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
+                tasks.create_task(Heads(store, signing_key, clock).run(), name="audit heads"),
                 tasks.create_task(_end_days(windows, booking, clock), name="days"),
             ]
             if settings.broker is not None:
@@ -125,16 +131,45 @@ async def _main(ready: ReadyCallback) -> None:
                 }
                 announcement = _announcement(site, settings.broker, places, states)
                 around.append(tasks.create_task(announcement.run(), name="announcement"))
+            if settings.affairs.staff is not None:
+                staff = Staff(
+                    settings.affairs.staff,
+                    store=store,
+                    windows=windows,
+                    waits=waits,
+                    services=services,
+                    catalogue=catalogue,
+                    sealer=sealer,
+                    site_name=settings.site.name,
+                    clock=clock,
+                )
+                around += [
+                    tasks.create_task(staff.serve(places.credentials, both_ready), name="staff"),
+                    tasks.create_task(staff.live.run(), name="staff live"),
+                ]
             await serve(
                 create_app(node),
                 host=settings.affairs.host,
                 port=settings.affairs.port,
                 context=context,
-                ready=ready,
+                ready=both_ready,
                 manners=MACHINES,
             )
             for task in around:
                 task.cancel()
+
+
+def _after(count: int, ready: ReadyCallback) -> ReadyCallback:
+    """Ready when so many parts are."""
+    waiting = count
+
+    def part_is_ready() -> None:
+        nonlocal waiting
+        waiting -= 1
+        if waiting == 0:
+            ready()
+
+    return part_is_ready
 
 
 async def _end_days(windows: Windows, booking: Booking, clock: Clock) -> None:
@@ -176,7 +211,8 @@ def _announcement(
     return Announcement(link, states, site=site)
 
 
-def _signing_key(path: Path) -> Ed25519PrivateKey:
+def read_signing_key(path: Path) -> Ed25519PrivateKey:
+    """The key that the node signs with; `TrustError` if the file holds none."""
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, TypeError, ValueError) as exc:

@@ -34,6 +34,8 @@ class Retention(Section):
     """Idempotency keys: a machine that asks again after that gets another number."""
     tickets_days: Days = 400
     """Tickets and appointments without anything personal, and calls."""
+    audit_days: Days = 1095
+    """Who did what; a signed checkpoint stands for what goes."""
 
     @model_validator(mode="after")
     def _tickets_outlive_their_keys(self) -> Self:

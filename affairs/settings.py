@@ -10,6 +10,7 @@ from pydantic import Field
 
 from affairs.queue.order import Order
 from affairs.retention import Retention
+from affairs.staff.settings import StaffSection
 from hallkit.model.ids import DeviceId
 from hallkit.runtime.config import Mistakes, Section, load
 from hallkit.runtime.settings import (
@@ -36,6 +37,8 @@ class AffairsNodeSection(AffairsSection):
     """Devices that stand at windows, by the names in their certificates, and the window of each."""
     queue: Order = Order()
     retention: Retention = Retention()
+    staff: StaffSection | None = None
+    """None: no pages for the hall's people."""
 
 
 class Settings(Section):
