@@ -31,6 +31,9 @@ SAME = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 
+READ = {"axe-playwright-python": "MIT, with axe-core under MPL-2.0"}
+"""Of packages whose metadata says nothing: read in the licence file that comes with them."""
+
 DEBIAN = {
     "The Python interpreter (PSF-2.0)": ("python3", "python3-venv"),
     "Eclipse Mosquitto (EPL-2.0 or EDL-1.0)": ("mosquitto",),
@@ -143,6 +146,8 @@ def names(lock: str) -> dict[str, str]:
 
 def licence(name: str) -> str:
     """What an installed package says of its licence."""
+    if name in READ:
+        return READ[name]
     try:
         said = metadata(name)
     except PackageNotFoundError:
