@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from affairs import retention
 from affairs.announcement import Announcement, CallsState, CatalogueState, State, SystemsState
 from affairs.api import create_app
+from affairs.audit import Heads
 from affairs.cases.office import CaseFinder, Office
 from affairs.cases.standing import Standings
 from affairs.catalogue_source import CONTENT
@@ -39,6 +40,7 @@ from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
 from affairs.settings import parse
+from affairs.staff.composition import Staff, retention_steps
 from affairs.store import Store
 from affairs.upstreams.http import HttpUpstreams
 from hallkit.clients.mqtt import MqttLink
@@ -74,7 +76,7 @@ async def _main(ready: ReadyCallback) -> None:
     places = Places.from_environment()
     clock = SystemClock()
     services = load_services()
-    signing_key = _signing_key(places.credentials / "signing.pem")
+    signing_key = read_signing_key(places.credentials / "signing.pem")
     sealer = Sealer.from_file(places.credentials / "data.key")
     submissions_key = read_private_key(places.credentials / "submissions.key")
     context = https_context(places.credentials, known_peers=True)
@@ -182,11 +184,14 @@ async def _main(ready: ReadyCallback) -> None:
                 **retention.steps(kept),
                 **ratings_retention.steps(rating_rules, kept_days=kept.tickets_days),
                 **help_retention.steps(help_rules, kept_days=kept.tickets_days),
+                **retention_steps(kept.audit_days, signing_key),
             }
             janitor = Janitor(store, clock, steps)
+            both_ready = _after(2 if settings.affairs.staff is not None else 1, ready)
             around = [
                 tasks.create_task(_reload_on_signal(catalogue), name="reload"),
                 tasks.create_task(janitor.run(), name="retention"),
+                tasks.create_task(Heads(store, signing_key, clock).run(), name="audit heads"),
                 tasks.create_task(_end_days(windows, booking, clock), name="days"),
                 tasks.create_task(office.submissions.run(), name="cases"),
                 tasks.create_task(upstreams.watch(), name="upstreams"),
@@ -204,16 +209,45 @@ async def _main(ready: ReadyCallback) -> None:
                 around.append(tasks.create_task(systems.run(), name="systems"))
                 announcement = _announcement(site, settings.broker, places, states)
                 around.append(tasks.create_task(announcement.run(), name="announcement"))
+            if settings.affairs.staff is not None:
+                staff = Staff(
+                    settings.affairs.staff,
+                    store=store,
+                    windows=windows,
+                    waits=waits,
+                    services=services,
+                    catalogue=catalogue,
+                    sealer=sealer,
+                    site_name=settings.site.name,
+                    clock=clock,
+                )
+                around += [
+                    tasks.create_task(staff.serve(places.credentials, both_ready), name="staff"),
+                    tasks.create_task(staff.live.run(), name="staff live"),
+                ]
             await serve(
                 create_app(node),
                 host=settings.affairs.host,
                 port=settings.affairs.port,
                 context=context,
-                ready=ready,
+                ready=both_ready,
                 manners=MACHINES,
             )
             for task in around:
                 task.cancel()
+
+
+def _after(count: int, ready: ReadyCallback) -> ReadyCallback:
+    """Ready when so many parts are."""
+    waiting = count
+
+    def part_is_ready() -> None:
+        nonlocal waiting
+        waiting -= 1
+        if waiting == 0:
+            ready()
+
+    return part_is_ready
 
 
 async def _end_days(windows: Windows, booking: Booking, clock: Clock) -> None:
@@ -255,7 +289,8 @@ def _announcement(
     return Announcement(link, states, site=site)
 
 
-def _signing_key(path: Path) -> Ed25519PrivateKey:
+def read_signing_key(path: Path) -> Ed25519PrivateKey:
+    """The key that the node signs with; `TrustError` if the file holds none."""
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, TypeError, ValueError) as exc:

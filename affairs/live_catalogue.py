@@ -78,6 +78,10 @@ class LiveCatalogue:
     def pack(self, code: str) -> RulePack | None:
         return self._packs.get(code)
 
+    def plain_name(self, code: str) -> str | None:
+        """What people call an item or a bundle; None if nobody knows it."""
+        return self._plain_names.get(code)
+
     def window_services(self) -> Mapping[int, frozenset[str]]:
         """Which services each window of the hall serves, by its number; none without a map."""
         return self._windows
@@ -131,6 +135,9 @@ class LiveCatalogue:
         self._forms = {form.code: form for form in content.forms}
         self._packs = {pack.code: pack for pack in content.rule_packs}
         self._hall_map = content.hall_map
+        self._plain_names = {item.catalog_code: item.plain_name for item in content.items} | {
+            bundle.code: bundle.plain_name for bundle in content.bundles
+        }
         self._windows = {
             window.properties.number: frozenset(window.properties.services)
             for window in (content.hall_map.windows if content.hall_map is not None else ())

@@ -43,6 +43,8 @@ class Retention(Section):
     """Idempotency keys: a machine that asks again after that gets another number."""
     tickets_days: Days = 400
     """Tickets and appointments without anything personal, and calls."""
+    audit_days: Days = 1095
+    """Who did what; a signed checkpoint stands for what goes."""
 
     drafts_days: Annotated[int, Field(ge=1, le=90)] = 2
     """Cases that were begun and never submitted."""

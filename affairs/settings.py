@@ -12,6 +12,7 @@ from affairs.help.rules import HelpRules
 from affairs.queue.order import Order
 from affairs.ratings.rules import RatingRules
 from affairs.retention import Retention
+from affairs.staff.settings import StaffSection
 from affairs.upstream import load_upstream
 from hallkit.guide.mistakes import suggest
 from hallkit.model.ids import DeviceId
@@ -47,6 +48,8 @@ class AffairsNodeSection(AffairsSection):
     ratings: RatingRules = RatingRules()
     help: HelpRules = HelpRules()
     retention: Retention = Retention()
+    staff: StaffSection | None = None
+    """None: no pages for the hall's people."""
 
     @field_validator("upstreams")
     @classmethod

@@ -16,8 +16,10 @@ from launcher.commands.sim import SOCKETS
 from launcher.display import VirtualPanel, start_panel
 from launcher.installation import TERMINAL, Installation
 from launcher.processes import ProcessTable, Program
+from launcher.staff import make_demo_accounts
 
 SITE_FILES = ("site.toml",)
+AFFAIRS_FILES = (*SITE_FILES, "affairs.toml")
 MOSQUITTO = "/usr/sbin/mosquitto"
 """Debian's place, which is not in every user's PATH."""
 DESKTOP_WINDOW = ("--width", "540", "--height", "960", "--px-per-mm", "1.6")
@@ -61,6 +63,7 @@ async def running_hall(installation: Installation, *, headless: bool) -> AsyncIt
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         )
         panel = None if with_display else await start_panel(table, installation.runtime)
+        await make_demo_accounts(installation.state("affairs"), windows=None)
         for program in programs(installation, panel):
             await table.start(program)
         await table["screen"].wait_for("interactive", count=1)
@@ -82,7 +85,7 @@ def programs(installation: Installation, panel: VirtualPanel | None) -> Sequence
         Program(
             name="affairs",
             command=_module("affairs.app"),
-            environment=installation.environment("affairs", files=SITE_FILES),
+            environment=installation.environment("affairs", files=AFFAIRS_FILES),
         ),
         Program(
             name="ops",

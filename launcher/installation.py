@@ -30,6 +30,7 @@ from hallkit.model.ids import DeviceId, SiteId
 from hallkit.wire.topics import ROOT
 from launcher import pki
 from launcher.site_files import mistakes_of_site
+from launcher.staff import DEMO_FILE
 from ops.broker import acl_text, mosquitto_conf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -146,6 +147,8 @@ class Installation:
             name: Endpoint(name, site[name]["host"], site[name]["port"])
             for name in ("broker", "affairs", "ops")
         }
+        if staff := self._read("affairs.toml")["affairs"].get("staff"):
+            found["staff"] = Endpoint("staff pages", staff["host"], staff["port"])
         for peripheral in self._read(f"devices/{TERMINAL}.toml")["peripherals"]:
             transport = peripheral["transport"]
             if transport["kind"] == "tcp":
@@ -174,6 +177,16 @@ class Installation:
         endpoint = self.endpoints["ops"]
         token = (self.pki / "ops" / "console.token").read_text(encoding="ascii").strip()
         return f"http://{endpoint.host}:{endpoint.port}/?token={token}"
+
+    def staff_url(self) -> str:
+        """Address of the staff pages."""
+        endpoint = self.endpoints["staff"]
+        return f"http://{endpoint.host}:{endpoint.port}/"
+
+    @property
+    def staff_accounts(self) -> Path:
+        """The file with the one-time passwords of the demo's accounts."""
+        return self.state("affairs") / DEMO_FILE
 
     def _read(self, file: str) -> dict[str, Any]:
         return tomllib.loads((self.config / file).read_text(encoding="utf-8"))

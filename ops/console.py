@@ -12,7 +12,8 @@ from sse_starlette.sse import EventSourceResponse
 from starlette.types import ASGIApp
 
 from hallkit.lexicon.words import Words
-from hallkit.runtime.clock import Clock, utc
+from hallkit.runtime.clock import Clock
+from hallkit.web import ages
 from hallkit.web.headers import StrictHeaders
 from hallkit.web.live import LivePage, Pieces
 from hallkit.web.login import LoginGate
@@ -30,12 +31,6 @@ SHOWN: Mapping[Show, Tone | None] = {
     "away": "fault",
 }
 """Groups of machines by what is to be done about them, and their shape."""
-
-SCRIPT_WORDS = ("ago", "just_now", "seconds", "minutes", "hours", "days", "live", "live_lost")
-"""Wordings that the page's script fills by itself."""
-
-JUST_NOW_S = 5
-SPANS_S = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 class Console:
@@ -59,11 +54,9 @@ class Console:
             "told": self._told,
             "port": self._port,
             "role": self._role,
-            "time_of_day": time_of_day,
             "edition": edition,
-            "full_time": full_time,
-            "iso": lambda ms: _local(ms).isoformat(timespec="seconds"),
             "shown": SHOWN,
+            **ages.FUNCTIONS,
         }
         self._page = templates.get_template("app/console.html")
         self._counted = templates.get_template("app/count.html")
@@ -99,15 +92,12 @@ class Console:
         return app
 
     def _render(self, view: CentreView, show: Show) -> str:
-        placeholders = {name: f"{{{name}}}" for name in ("n", "span", "time")}
         return self._page.render(
             view=view,
             show=show,
             counts=counts(view),
-            ago=lambda ms: self._ago(view.now_ms - ms),
-            script_words={
-                key: self._words(f"console.{key}", **placeholders) for key in SCRIPT_WORDS
-            },
+            ago=lambda ms: ages.ago(self._words, view.now_ms - ms),
+            script_words=ages.script_words(self._words),
         )
 
     async def _draw(self) -> Pieces:
@@ -123,16 +113,6 @@ class Console:
         for machine in view.machines:
             pieces[f"machine-{machine.device}"] = self._card.render(told, machine=machine)
         return pieces
-
-    def _ago(self, span_ms: int) -> str:
-        """`3 分钟前`: rounded as people say it."""
-        seconds = max(0, round(span_ms / 1000))
-        if seconds < JUST_NOW_S:
-            return self._words("console.just_now")
-        unit = next(unit for unit, length_s in SPANS_S.items() if seconds >= length_s)
-        return self._words(
-            "console.ago", span=self._words(f"console.{unit}", n=seconds // SPANS_S[unit])
-        )
 
     def _told(self, event: EventView) -> str:
         return self._words(
@@ -174,15 +154,3 @@ def counts(view: CentreView) -> dict[Show, int]:
         found["all"] += 1
         found[group_of(machine)] += 1
     return found
-
-
-def _local(ms: int) -> dt.datetime:
-    return utc(ms).astimezone(HALL_TIME)
-
-
-def time_of_day(ms: int) -> str:
-    return _local(ms).strftime("%H:%M:%S")
-
-
-def full_time(ms: int) -> str:
-    return _local(ms).strftime("%Y-%m-%d %H:%M:%S")

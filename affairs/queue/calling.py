@@ -7,7 +7,7 @@ that was announced stands on the disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +35,8 @@ from hallkit.wire.affairs_api import (
 _NOBODY = "-"
 """What an order made that made no call."""
 CALLS_SHOWN = 50
+Also = Callable[[sa.Connection, str], None]
+"""Done with something, in its transaction; told the ticket, or an empty text."""
 _CALLS = frozenset({"next", "call", "again"})
 _STATE_OF = {"open": WindowState.OPEN, "pause": WindowState.PAUSED, "close": WindowState.CLOSED}
 
@@ -67,12 +69,22 @@ class Windows:
         self._served(number)
         return await self._store.transaction(lambda connection: self._status(connection, number))
 
-    async def do(self, number: int, order: WindowOrder, *, device: str, key: str) -> WindowStatus:
+    async def do(
+        self, number: int, order: WindowOrder, *, device: str, key: str, also: Also | None = None
+    ) -> WindowStatus:
         """Carry an order out once per key; the window as it is then.
 
-        `Refused` where the hall has no such window, ticket or service, or it is not so now.
+        `also` is done with it, in its transaction, and is told the ticket it was about; what it
+        raises undoes the order. `Refused` where the hall has no such window, ticket or service, or
+        it is not so now.
         """
         self._served(number)
+
+        def carry_out(connection: sa.Connection) -> str:
+            made = self._carry_out(connection, number, order)
+            if also is not None:
+                also(connection, "" if made == _NOBODY else made)
+            return made
 
         def work(connection: sa.Connection) -> WindowStatus:
             self._once.do(
@@ -81,7 +93,7 @@ class Windows:
                 key=key,
                 kind=f"window {number}",
                 content=canonical(order),
-                work=lambda: self._carry_out(connection, number, order),
+                work=lambda: carry_out(connection),
             )
             return self._status(connection, number)
 
@@ -90,14 +102,18 @@ class Windows:
             self.called.set()
         return status
 
-    async def case(self, number: int) -> TicketCase:
-        """What whoever is at the window has said so far. `Refused` if nobody is."""
+    async def case(self, number: int, *, also: Also | None = None) -> TicketCase:
+        """What whoever is at the window has said so far; `also` as in `do`. `Refused` if nobody is
+        there.
+        """
 
         def work(connection: sa.Connection) -> TicketCase:
             at = self._window(connection, number)
             if at is None or at.ticket_id is None:
                 raise Refused(ProblemCode.WINDOW_NOT_SO)
             row = rows.ticket_row(connection, at.ticket_id)
+            if also is not None:
+                also(connection, row.id)
             said = self._desk.open(row.id, row.request)
             return TicketCase(ticket=row.id, request=TicketRequest.model_validate_json(said))
 

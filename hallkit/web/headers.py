@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,16 +23,17 @@ HEADERS = {
 
 
 class StrictHeaders:
-    """ASGI middleware that sets `HEADERS`."""
+    """ASGI middleware that sets `HEADERS`, and an application's own in their place."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, own: Mapping[str, str] | None = None) -> None:
         self._app = app
+        self._headers = HEADERS | dict(own or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
             await send(message)
 

@@ -1,4 +1,5 @@
-"""The hall's business node: run it, print its contract, decide an application, decide it again.
+"""The hall's business node: run it, print its contract, decide an application, decide it again;
+accounts of the hall's people, and the log of what they did.
 
 Facts of the applicant come from a JSON file, not from the command line, where everybody on the
 machine could read them: {"applicant.age": 71, "form.signature": true, …}.
@@ -11,7 +12,9 @@ import datetime as dt
 import json
 from pathlib import Path
 
-HELP = "the hall's business node: serve, openapi, decide, replay, person"
+from launcher import staff
+
+HELP = "the hall's business node: serve, openapi, decide, replay, person, staff, audit"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_decide(actions.add_parser("decide", help="what an item's rule pack decides (秒批)"))
     _configure_person(actions.add_parser("person", help="what is kept of somebody: told, deleted"))
     _configure_replay(actions.add_parser("replay", help="decide again what a record holds"))
+    staff.configure(actions.add_parser("staff", help="accounts for the staff pages"))
+    staff.configure_audit(actions.add_parser("audit", help="who did what: verify, list, anchor"))
 
 
 def _configure_person(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         from affairs.app import main  # noqa: PLC0415
 
         return main()
+    if args.action in ("staff", "audit"):
+        return staff.run(args) if args.action == "staff" else staff.run_audit(args)
     if args.action in ("decide", "replay"):
         from launcher.instant import decide, replay_records  # noqa: PLC0415
 

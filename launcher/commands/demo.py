@@ -73,6 +73,8 @@ async def _run(args: argparse.Namespace, installation: Installation, report: Rep
             if args.once:
                 return await _once(args, hall, report)
             print(f"The hall is open. Console: {installation.console_url()}")
+            print("Staff pages:", installation.staff_url())
+            print("Their accounts, with one-time passwords:", installation.staff_accounts)
             print("Lay a card on the reader: ./hall sim reader card.lay   (then card.lift)")
             print("What the printer printed:", installation.receipts)
             print("Ctrl-C stops it.", flush=True)

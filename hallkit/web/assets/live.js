@@ -12,20 +12,22 @@
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const now = () => Date.now() + ahead;
 
-  function ago(ms) {
+  function ago(ms, as) {
     const s = Math.max(0, Math.round((now() - ms) / 1000));
+    if (as === "span" && s < 60) return words.under_a_minute;
     if (s < 5) return words.just_now;
     const [unit, n] =
       s < 60 ? ["seconds", s < 20 ? s : s - (s % 5)]
       : s < 3600 ? ["minutes", Math.floor(s / 60)]
       : s < 86400 ? ["hours", Math.floor(s / 3600)]
       : ["days", Math.floor(s / 86400)];
-    return fill(words.ago, { span: fill(words[unit], { n }) });
+    const span = fill(words[unit], { n });
+    return as === "span" ? span : fill(words.ago, { span });
   }
 
   function age(root) {
     for (const time of root.querySelectorAll("time[data-ms]")) {
-      const text = ago(Number(time.dataset.ms));
+      const text = ago(Number(time.dataset.ms), time.dataset.as);
       const shown = time.querySelector("[data-ago]");
       if (shown.textContent !== text) shown.textContent = text;
     }
@@ -37,7 +39,13 @@
     const fresh = made.content.firstElementChild;
     const old = document.getElementById(name);
     if (old && old.dataset.sort === fresh.dataset.sort) {
+      // Whoever works by keyboard stays where they are, or comes to what is to be done next.
+      const held = old.contains(document.activeElement) ? document.activeElement : null;
       old.replaceWith(fresh);
+      if (held) {
+        const same = held.id && fresh.querySelector(`#${held.id}`);
+        (same || fresh.querySelector("button.primary") || fresh.querySelector("button, a"))?.focus();
+      }
     } else {
       // New, or at another place in its order.
       old?.remove();
@@ -46,6 +54,7 @@
       list.insertBefore(fresh, next || null);
     }
     age(fresh);
+    fresh.dispatchEvent(new CustomEvent("placed", { bubbles: true }));
   }
 
   function say(state) {
@@ -56,7 +65,7 @@
     live.querySelector("[data-text]").textContent = state === "on" ? words.live : fill(words.live_lost, { time: at });
   }
 
-  const source = new EventSource("/events");
+  const source = new EventSource(body.dataset.events || "/events");
   source.addEventListener("pieces", (event) => {
     const told = JSON.parse(event.data);
     heard = Date.now();
@@ -65,6 +74,7 @@
     for (const [name, html] of Object.entries(told.changed)) place(name, html);
     say("on");
   });
+  source.addEventListener("ended", () => location.reload());
   // A closed source (logged out, restarted) does not come back by itself.
   source.addEventListener("error", () => {
     say("off");

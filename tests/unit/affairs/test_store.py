@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+import affairs.staff.tables  # noqa: F401  # its tables are part of the schema
 from affairs.help import tables as _help_tables  # noqa: F401  # registers its tables
 from affairs.ratings import tables as _ratings_tables  # noqa: F401  # registers its tables
 from affairs.store import Store, counters, metadata, migrate

@@ -13,7 +13,13 @@ import pytest
 from hallkit.errors import ConfigError
 from launcher.installation import SITES, TERMINAL, WITNESS, Endpoint, Installation
 
-PUBLISHED = {"broker": 18883, "affairs": 18443, "ops": 18480, "ticket-printer": 19100}
+PUBLISHED = {
+    "broker": 18883,
+    "affairs": 18443,
+    "ops": 18480,
+    "staff": 18481,
+    "ticket-printer": 19100,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +80,8 @@ def test_nothing_but_the_ports_is_changed_by_moving_them(installation: Installat
             for section in (*table.values(), *table.get("peripherals", ())):
                 if isinstance(section, dict):
                     section.pop("port", None)
-                    section.get("transport", {}).pop("port", None)
+                    for inner in ("transport", "staff"):
+                        section.get(inner, {}).pop("port", None)
         assert mine == theirs
 
 

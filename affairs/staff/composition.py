@@ -1,0 +1,152 @@
+"""The staff pages as one part of the node: listener, tasks, and what the janitor does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import ASGIApp
+
+from affairs.audit import AuditLog, retention_step
+from affairs.publication import Offering
+from affairs.queue.calling import Windows
+from affairs.queue.services import Service
+from affairs.queue.waits import Waits
+from affairs.sealing import Sealer
+from affairs.staff import limits, sessions
+from affairs.staff.accounts import Accounts
+from affairs.staff.door import Door, Keepers
+from affairs.staff.hall_pages import AuditPages, HallPages
+from affairs.staff.item_words import ItemWords
+from affairs.staff.limits import LoginBrake
+from affairs.staff.passwords import Passwords
+from affairs.staff.seats import Seats
+from affairs.staff.sessions import Sessions
+from affairs.staff.settings import StaffSection
+from affairs.staff.site import Drawing, Site
+from affairs.staff.view import HallReader, HallView, Panel
+from affairs.staff.window_pages import WindowPages
+from affairs.store import Store
+from hallkit.lexicon.words import words
+from hallkit.runtime.clock import Clock
+from hallkit.store.retention import Step
+from hallkit.web.live import LiveView
+from hallkit.web.server import https_context, serve
+
+LOOK_EVERY_S = 1.0
+"""Machines change the hall without telling these pages: while somebody looks, they look."""
+
+
+class HallCatalogue(Offering, Protocol):
+    """What the pages ask of the catalogue."""
+
+    def plain_name(self, code: str) -> str | None: ...
+
+    def window_services(self) -> Mapping[int, AbstractSet[str]]: ...
+
+
+class Staff:
+    """Everything of the staff pages; `serve` it in a task, beside `live.run`."""
+
+    def __init__(
+        self,
+        section: StaffSection,
+        *,
+        store: Store,
+        windows: Windows,
+        waits: Waits,
+        services: Mapping[str, Service],
+        catalogue: HallCatalogue,
+        sealer: Sealer,
+        site_name: str,
+        clock: Clock,
+        panels: Sequence[Panel] = (),
+        passwords: Passwords | None = None,
+    ) -> None:
+        self._section = section
+        log = AuditLog(clock)
+        passwords = passwords or Passwords()
+        logins = Sessions(clock)
+        seats = Seats(log, clock)
+        drawing = Drawing(words("zh_CN"), clock, site_name=site_name)
+        items = ItemWords(catalogue, catalogue.plain_name)
+        reader = HallReader(
+            store,
+            services=services,
+            window_services=catalogue.window_services,
+            waits=waits,
+            seats=seats,
+            sessions=logins,
+            panels=panels,
+            clock=clock,
+        )
+        self.live: LiveView[HallView] = LiveView(reader.read, clock, at_least_every_s=LOOK_EVERY_S)
+        keepers = Keepers(
+            store=store,
+            accounts=Accounts(store, passwords=passwords, log=log, clock=clock),
+            passwords=passwords,
+            sessions=logins,
+            seats=seats,
+            brake=LoginBrake(sealer, clock),
+            log=log,
+        )
+        at_windows = WindowPages(
+            store=store,
+            windows=windows,
+            services=services,
+            reader=reader,
+            live=self.live,
+            sessions=logins,
+            seats=seats,
+            items=items,
+            log=log,
+            drawing=drawing,
+        )
+        self.whole_hall = HallPages(
+            services=services,
+            reader=reader,
+            live=self.live,
+            items=items,
+            long_wait_minutes=section.long_wait_minutes,
+            drawing=drawing,
+        )
+        self.site = Site(
+            (
+                *Door(keepers, drawing, secure=section.tls).pages(),
+                *at_windows.pages(),
+                *self.whole_hall.pages(),
+                *AuditPages(store=store, log=log, drawing=drawing).pages(),
+            ),
+            store=store,
+            sessions=logins,
+            drawing=drawing,
+            clock=clock,
+            secure=section.tls,
+        )
+
+    @property
+    def app(self) -> ASGIApp:
+        return self.site.app
+
+    async def serve(self, credentials: Path, ready: Callable[[], None]) -> None:
+        """Listen until cancelled; event streams end first."""
+        await serve(
+            self.app,
+            host=self._section.host,
+            port=self._section.port,
+            context=https_context(credentials) if self._section.tls else None,
+            ready=ready,
+            before_stop=self.live.close,
+        )
+
+
+def retention_steps(days: int, key: Ed25519PrivateKey) -> Mapping[str, Step]:
+    """What the janitor does for the staff pages and the audit log."""
+    return {
+        "audit": retention_step(days, key),
+        "sessions": sessions.delete_ended,
+        "attempts": limits.delete_forgotten,
+    }

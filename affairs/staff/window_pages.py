@@ -1,0 +1,369 @@
+"""The page of whoever stands at a window: who is there, who comes next, and the orders.
+
+Basic orders are forms that work without a script; each form carries the key of its one press, so
+that sending it twice does nothing twice. With the script the page follows the hall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from affairs.audit import AuditKind, AuditLog
+from affairs.http.node import KEY_PATTERN
+from affairs.problems import ProblemCode, Refused, problem
+from affairs.queue.calling import Windows
+from affairs.queue.services import Service
+from affairs.staff.item_words import ItemWords, Said, materials, said
+from affairs.staff.rights import Right
+from affairs.staff.seats import NotStanding, Seats
+from affairs.staff.sessions import Session, Sessions
+from affairs.staff.site import Ask, Do, Drawing, Page
+from affairs.staff.view import HallReader, HallView, TicketView, WindowView
+from affairs.store import Store
+from hallkit.model.identity import mask_id_number, mask_name
+from hallkit.model.ids import new_id
+from hallkit.web.live import LiveView, Pieces
+from hallkit.wire.affairs_api import TicketCase, WindowOrder
+
+_WINDOW = "/windows/{number:int}"
+LISTED = 10
+"""So many of those who wait are shown; the others are counted."""
+_SEEN_KEPT = 4096
+_PIECES = ("state", "now", "orders", "case", "waiting", "skipped")
+_KEY = re.compile(KEY_PATTERN)
+_PROBLEMS = {code.value: code for code in ProblemCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What whoever is at the window has said, as the page shows it."""
+
+    answers: list[Said]
+    materials: list[str]
+    name: str
+    number: str
+    is_whole: bool
+    """Name and ID number are shown whole: somebody asked for it, and the log says who."""
+
+
+class WindowPages:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        windows: Windows,
+        services: Mapping[str, Service],
+        reader: HallReader,
+        live: LiveView[HallView],
+        sessions: Sessions,
+        seats: Seats,
+        items: ItemWords,
+        log: AuditLog,
+        drawing: Drawing,
+    ) -> None:
+        self._store = store
+        self._windows = windows
+        self._services = services
+        self._reader = reader
+        self._live = live
+        self._sessions = sessions
+        self._seats = seats
+        self._items = items
+        self._log = log
+        self._drawing = drawing
+        self._seen: dict[tuple[str, str], None] = {}
+
+    def pages(self) -> tuple[Page, ...]:
+        return (
+            Page("GET", "/windows", Right.SERVE, self._choose),
+            Page("POST", f"{_WINDOW}/stand", Right.SERVE, self._within(self._stand)),
+            Page("POST", "/leave", Right.SERVE, self._leave),
+            Page("GET", _WINDOW, Right.SERVE, self._within(self._drawn)),
+            Page("GET", f"{_WINDOW}/events", Right.SERVE, self._within(self._events)),
+            Page("POST", f"{_WINDOW}/orders", Right.SERVE, self._within(self._order)),
+            Page("POST", f"{_WINDOW}/identity", Right.SEE_PERSON, self._within(self._identity)),
+        )
+
+    def _within(self, do: Do) -> Do:
+        """For windows of the hall at which this person may stand, and no other."""
+
+        async def page(ask: Ask) -> Response:
+            number = ask.request.path_params["number"]
+            if self._reader.has_window(number) and ask.known.account.may_stand_at(number):
+                return await do(ask)
+            return self._drawing.notice(ask, 403, "not_your_window", number=number)
+
+        return page
+
+    # ── Which window ─────────────────────────────────────────────────────────────────────────
+
+    async def _choose(self, ask: Ask) -> Response:
+        account = ask.known.account
+        hall = await self._reader.read()
+        mine = [
+            one
+            for one in hall.windows.values()
+            if account.may_stand_at(one.number) and (one.services or one.seat)
+        ]
+        return self._drawing.page(
+            ask, "windows", windows=mine, services=self._services, tone=window_tone
+        )
+
+    async def _stand(self, ask: Ask) -> Response:
+        number, account = ask.request.path_params["number"], ask.known.account
+        take_over = ask.form.get("take_over") == "yes"
+
+        def work(connection: sa.Connection) -> bool:
+            return self._seats.take(connection, number, account.id, take_over=take_over)
+
+        await self._store.transaction(work)  # the page itself says who stands there
+        self._live.touch()
+        return RedirectResponse(f"/windows/{number}", 303)
+
+    async def _leave(self, ask: Ask) -> Response:
+        account = ask.known.account
+        await self._store.transaction(lambda connection: self._seats.leave(connection, account.id))
+        self._live.touch()
+        return RedirectResponse("/windows", 303)
+
+    # ── The window ───────────────────────────────────────────────────────────────────────────
+
+    async def _drawn(
+        self, ask: Ask, *, status: int = 200, whole: TicketCase | None = None
+    ) -> Response:
+        hall = await self._reader.read()
+        session, number = ask.known, ask.request.path_params["number"]
+        window = hall.windows[number]
+        case = await self._case(session, window) if whole is None else await self._shown(whole)
+        if whole is not None and case is not None:
+            case = Case(case.answers, case.materials, *_person(whole), is_whole=True)
+        told = self._told(session, hall, window, case)
+        code = ask.request.query_params.get("said", "")
+        return self._drawing.page(
+            ask,
+            "window",
+            status=status,
+            said=self._wording(code) if code else None,
+            wanted=ask.request.query_params.get("service", ""),
+            key=new_id,
+            **told,
+        )
+
+    async def _events(self, ask: Ask) -> Response:
+        return EventSourceResponse(self._stream(ask.known, ask.request.path_params["number"]))
+
+    def _stream(self, session: Session, number: int) -> AsyncIterator[ServerSentEvent]:
+        shown: dict[str, Case | None] = {}
+        drawn: tuple[object, Pieces] = (None, {})
+
+        async def pieces_of(hall: HallView) -> Pieces | None:
+            window = hall.windows.get(number)
+            if session.id not in hall.sessions or window is None:
+                return None
+            here = _is_mine(session, window) and window.ticket is not None
+            key = window.ticket.id if here and window.ticket is not None else ""
+            if key not in shown:
+                shown.clear()
+                shown[key] = await self._case(session, window)
+            seen = (
+                window,
+                hall.waiting_for(window.services),
+                hall.skipped_of(window.services),
+                shown[key],
+            )
+            nonlocal drawn
+            if drawn[0] == seen:  # a hall has many windows, and most look as a second ago
+                return drawn[1]
+            told = self._told(session, hall, window, shown[key])
+            # No key of a press: the script makes one when somebody presses.
+            told |= {"form_token": session.form_token, "key": lambda: "", "wanted": ""}
+            pieces = {name: self._drawing.piece(f"window_{name}", **told) for name in _PIECES}
+            drawn = (seen, pieces)
+            return pieces
+
+        return self._live.follow(pieces_of)
+
+    def _told(
+        self, session: Session, hall: HallView, window: WindowView, case: Case | None
+    ) -> dict[str, Any]:
+        waiting = hall.waiting_for(window.services)
+        return {
+            "window": window,
+            "mine": _is_mine(session, window),
+            "services": self._services,
+            "item_name": self._items.name,
+            "waiting": waiting[:LISTED],
+            "more": max(0, len(waiting) - LISTED),
+            "waiting_count": len(waiting),
+            "skipped": hall.skipped_of(window.services),
+            "case": case,
+            "tone": window_tone,
+        }
+
+    # ── Orders ───────────────────────────────────────────────────────────────────────────────
+
+    async def _order(self, ask: Ask) -> Response:
+        number, account = ask.request.path_params["number"], ask.known.account
+        key = ask.form.get("key", "")
+        if _KEY.fullmatch(key) is None:
+            return self._answered(ask, ProblemCode.KEY_INVALID.value)
+        try:
+            order = WindowOrder.model_validate(
+                {name: ask.form[name] for name in ("do", "ticket", "service") if name in ask.form}
+            )
+            await self._windows.do(
+                number,
+                order,
+                device=f"staff-{account.id}",
+                key=key,
+                also=self._record(ask.known, number, order),
+            )
+        except ValidationError:
+            return self._answered(ask, ProblemCode.REQUEST_INVALID.value)
+        except Refused as why:
+            return self._answered(ask, why.problem_code.value)
+        except NotStanding as why:
+            return self._answered(ask, why.code)
+        finally:
+            self._live.touch()
+        return self._answered(ask, "")
+
+    def _record(
+        self, session: Session, number: int, order: WindowOrder
+    ) -> Callable[[sa.Connection, str], None]:
+        """With an order: it is by whoever stands there now, and the log says so."""
+
+        def also(connection: sa.Connection, ticket: str) -> None:
+            self._must_stand(connection, session, number)
+            detail: dict[str, str | int] = {"window": number, "do": order.do}
+            if order.service:
+                detail["service"] = order.service
+            self._log.add(
+                connection,
+                AuditKind.WINDOW_ORDER,
+                actor=session.account.id,
+                subject=ticket,
+                detail=detail,
+            )
+
+        return also
+
+    def _must_stand(self, connection: sa.Connection, session: Session, number: int) -> None:
+        if not self._sessions.stands(connection, session.id):
+            raise NotStanding("logged out meanwhile")
+        self._seats.must_be(connection, number, session.account.id)
+
+    def _answered(self, ask: Ask, code: str) -> Response:
+        """What became of an order: for the script as JSON, else the page with fresh state."""
+        title, text = self._wording(code) if code else ("", "")
+        if ask.is_script:
+            status = 409 if code else 200
+            return JSONResponse({"ok": not code, "title": title, "text": text}, status)
+        number = ask.request.path_params["number"]
+        query = ""
+        if code:
+            query = f"?said={code}"
+            wanted = ask.form.get("service", "")
+            if wanted in self._services:
+                query += f"&service={wanted}"  # what was chosen is not lost
+        return RedirectResponse(f"/windows/{number}{query}", 303)
+
+    def _wording(self, code: str) -> tuple[str, str]:
+        """What happened, and what to do."""
+        if code in _PROBLEMS:
+            known = problem(_PROBLEMS[code])
+            return known.title, known.detail
+        words = self._drawing.words
+        key = code if words.has(f"staff.{code}_title") else "failed"
+        return words(f"staff.{key}_title"), words(f"staff.{key}_text")
+
+    # ── What somebody said ───────────────────────────────────────────────────────────────────
+
+    async def _case(self, session: Session, window: WindowView) -> Case | None:
+        """For whoever stands there alone. The log says it once for each login and ticket."""
+        if not _is_mine(session, window) or window.ticket is None:
+            return None
+        ticket: TicketView = window.ticket
+        seen = (session.id, ticket.id)
+
+        def also(connection: sa.Connection, ticket_id: str) -> None:
+            self._must_stand(connection, session, window.number)
+            if (session.id, ticket_id) not in self._seen:
+                self._log.add(
+                    connection,
+                    AuditKind.CASE_SEEN,
+                    actor=session.account.id,
+                    subject=ticket_id,
+                    detail={"window": window.number},
+                )
+
+        try:
+            found = await self._windows.case(window.number, also=also)
+        except (Refused, NotStanding):
+            return None  # they went meanwhile: the next picture of the hall shows it
+        while len(self._seen) >= _SEEN_KEPT:
+            del self._seen[next(iter(self._seen))]
+        self._seen[session.id, found.ticket] = None
+        return await self._shown(found) if found.ticket == seen[1] else None
+
+    async def _shown(self, found: TicketCase) -> Case:
+        text = await self._items.text(found.request.item)
+        name, number = _person(found)
+        return Case(
+            answers=said(text, found.request.answers),
+            materials=materials(text, found.request.materials),
+            name=mask_name(name) if name else "",
+            number=mask_id_number(number) if number else "",
+            is_whole=False,
+        )
+
+    async def _identity(self, ask: Ask) -> Response:
+        """Name and ID number whole, once, and the log says who saw them."""
+        number, session = ask.request.path_params["number"], ask.known
+        ticket = ask.form.get("ticket", "")
+
+        def also(connection: sa.Connection, ticket_id: str) -> None:
+            self._must_stand(connection, session, number)
+            if ticket_id != ticket:
+                raise Refused(ProblemCode.TICKET_NOT_SO)  # the next person came meanwhile
+            self._log.add(
+                connection,
+                AuditKind.IDENTITY_SEEN,
+                actor=session.account.id,
+                subject=ticket_id,
+                detail={"window": number},
+            )
+
+        try:
+            found = await self._windows.case(number, also=also)
+        except Refused as why:
+            return self._answered(ask, why.problem_code.value)
+        except NotStanding as why:
+            return self._answered(ask, why.code)
+        if ask.is_script:
+            name, id_number = _person(found)
+            return JSONResponse({"ok": True, "name": name, "number": id_number})
+        return await self._drawn(ask, whole=found)
+
+
+def _is_mine(session: Session, window: WindowView) -> bool:
+    return window.seat is not None and window.seat.account_id == session.account.id
+
+
+def _person(found: TicketCase) -> tuple[str, str]:
+    applicant = found.request.applicant
+    return (applicant.name, applicant.number) if applicant is not None else ("", "")
+
+
+def window_tone(window: WindowView) -> str:
+    """The shape of a window's state."""
+    return {"open": "done", "paused": "attention"}.get(window.state.value, "plain")
