@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from affairs.http import blocks, booking, cases, catalogue, holdings, queue, windows
+from affairs.http import blocks, booking, cases, catalogue, holdings, licences, queue, windows
 from affairs.http.node import Node
 from affairs.middleware import BodyLimit, CrashGuard, problem_response
 from affairs.problems import ProblemCode, Refused, code_for_status
@@ -32,7 +32,7 @@ def create_app(node: Node | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.node = node
-    for room in (queue, booking, blocks, windows, cases, holdings, catalogue):
+    for room in (queue, booking, blocks, windows, cases, holdings, licences, catalogue):
         app.include_router(room.ROUTES)
     app.add_exception_handler(Refused, _on_refused)
     app.add_exception_handler(StoreError, _on_store_error)

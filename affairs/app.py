@@ -17,6 +17,11 @@ from affairs.api import create_app
 from affairs.cases.office import CaseFinder, Office
 from affairs.catalogue_source import CONTENT
 from affairs.http.node import Node
+from affairs.licences.document import Renderer
+from affairs.licences.page import verify_page
+from affairs.licences.printing import Prints
+from affairs.licences.register import Register
+from affairs.licences.verifying import Verification
 from affairs.live_catalogue import LiveCatalogue
 from affairs.once import Once
 from affairs.queue.blocks import Blocks
@@ -27,7 +32,7 @@ from affairs.queue.services import load_services
 from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
-from affairs.settings import parse
+from affairs.settings import Settings, parse
 from affairs.store import Store
 from affairs.upstreams.http import HttpUpstreams
 from hallkit.clients.mqtt import MqttLink
@@ -100,6 +105,17 @@ async def _main(ready: ReadyCallback) -> None:
         )
         booking = Booking(store, desk=desk, once=once, order=order, sealer=sealer, clock=clock)
         systems = SystemsState(upstreams, clock)
+        register = Register(sealer, clock)
+        prints = Prints(
+            store,
+            register=register,
+            once=once,
+            sealer=sealer,
+            clock=clock,
+            render=Renderer(words("zh_CN")),
+            verify_at=settings.affairs.verify.leads_to,
+        )
+        verification = Verification(store, register=register, clock=clock, words=words("zh_CN"))
         office = Office.of(
             store,
             sealer=sealer,
@@ -112,6 +128,7 @@ async def _main(ready: ReadyCallback) -> None:
             order=order,
             words=words("zh_CN"),
             systems_down=lambda: [one.system for one in systems.down()],
+            licences=register,
         )
         node = Node(
             queue=Queue(
@@ -134,9 +151,11 @@ async def _main(ready: ReadyCallback) -> None:
                 clock=clock,
             ),
             cases=office,
+            prints=prints,
             callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
+            terminals=frozenset(one for one, said in listed.items() if said.role == "terminal"),
             clock=clock,
         )
         async with asyncio.TaskGroup() as tasks:
@@ -147,7 +166,11 @@ async def _main(ready: ReadyCallback) -> None:
                 tasks.create_task(_end_days(windows, booking, clock), name="days"),
                 tasks.create_task(office.submissions.run(), name="cases"),
                 tasks.create_task(upstreams.watch(), name="upstreams"),
+                tasks.create_task(prints.run(), name="permits"),
             ]
+            if settings.affairs.verify.port is not None:
+                page = _verify(verification, settings, places, settings.affairs.verify.port, clock)
+                around.append(tasks.create_task(page, name="verify"))
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
                 states: dict[str, State] = {
@@ -168,6 +191,21 @@ async def _main(ready: ReadyCallback) -> None:
             )
             for task in around:
                 task.cancel()
+        prints.close()
+
+
+async def _verify(
+    verification: Verification, settings: Settings, places: Places, port: int, clock: Clock
+) -> None:
+    """The page behind the codes on licences, for whoever has one before them."""
+    section = settings.affairs.verify
+    await serve(
+        verify_page(verification, words=words("zh_CN"), hall=settings.site.name, clock=clock),
+        host=section.host,
+        port=port,
+        context=None if section.is_here_alone else https_context(places.credentials),
+        ready=lambda: None,
+    )
 
 
 async def _end_days(windows: Windows, booking: Booking, clock: Clock) -> None:

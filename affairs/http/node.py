@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Header, Path, Request
 
 from affairs.cases.office import Office
+from affairs.licences.printing import Prints
 from affairs.problems import ProblemCode, Refused
 from affairs.publication import Offering
 from affairs.queue.blocks import Blocks
@@ -44,9 +45,12 @@ class Node:
     booking: Booking
     blocks: Blocks
     cases: Office
+    prints: Prints
     catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""
+    terminals: AbstractSet[str]
+    """Those of them that may fetch e-licences."""
     callers: Mapping[str, int]
     """Devices that stand at windows, and at which: each may call to its own."""
     clock: Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from affairs.cases.office import CaseFinder, Office
 from affairs.http.node import Node
+from affairs.licences.printing import Prints
+from affairs.licences.register import Register
 from affairs.once import Once
 from affairs.publication import Publication
 from affairs.queue.blocks import Blocks
@@ -29,8 +31,17 @@ from hallkit.lexicon.words import words
 from hallkit.wire.affairs_api import CatalogueManifest
 from tests.fakes.licences import FakeLicences
 from tests.fakes.matters import FakeMatters
+from tests.fakes.render import FakeRender
 from tests.fakes.upstreams import FakeUpstreams
-from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, SettableClock, client
+from tests.unit.affairs.hall import (
+    CALLERS,
+    DEVICE,
+    ITEM,
+    SAMPLE_DEVICE,
+    WINDOWS,
+    SettableClock,
+    client,
+)
 
 
 @pytest.fixture
@@ -184,6 +195,38 @@ def office(  # noqa: PLR0917  # pytest gives them by name
     )
 
 
+@pytest.fixture
+def register(sealer: Sealer, clock: SettableClock) -> Register:
+    return Register(sealer, clock)
+
+
+@pytest.fixture
+def render() -> FakeRender:
+    return FakeRender()
+
+
+@pytest.fixture
+def prints(  # noqa: PLR0917  # pytest gives them by name
+    store: Store,
+    register: Register,
+    once: Once,
+    sealer: Sealer,
+    clock: SettableClock,
+    render: FakeRender,
+) -> Iterator[Prints]:
+    made = Prints(
+        store,
+        register=register,
+        once=once,
+        sealer=sealer,
+        clock=clock,
+        render=render,
+        verify_at="https://verify.example",
+    )
+    yield made
+    made.close()
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -198,6 +241,7 @@ def node(  # noqa: PLR0917  # pytest gives them by name
     booking: Booking,
     blocks: Blocks,
     office: Office,
+    prints: Prints,
     clock: SettableClock,
     tmp_path: Path,
 ) -> Node:
@@ -210,9 +254,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
         booking=booking,
         blocks=blocks,
         cases=office,
+        prints=prints,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
-        devices=frozenset({DEVICE}),
+        devices=frozenset({DEVICE, SAMPLE_DEVICE}),
+        terminals=frozenset({DEVICE}),
         clock=clock,
     )
 
