@@ -23,6 +23,7 @@ Row = sa.Row[*tuple[Any, ...]]
 
 PENDING = (PermitState.REDEEMED.value, PermitState.UNKNOWN.value)
 """Of whose paper nobody knows yet."""
+_WITHOUT_FILE = (permits.c.id, permits.c.licence_id, permits.c.state, permits.c.expires_at_ms)
 
 
 class Why(StrEnum):
@@ -104,21 +105,13 @@ class Permits:
                 )
             )
         left = self._connection.execute(
-            sa.select(permits).where(
+            sa.select(*_WITHOUT_FILE).where(
                 permits.c.device == asker.device, permits.c.visit == asker.visit, HOLDS_FILE
             )
         ).all()
         for row in left:
             self.destroy(row, why)
         return len(left)
-
-    def visit_is_over(self, device: str, visit: str) -> bool:
-        ended: int | None = self._connection.execute(
-            sa.select(visits.c.ended_at_ms).where(
-                visits.c.device == device, visits.c.visit == visit
-            )
-        ).scalar_one_or_none()
-        return ended is not None
 
     # ── Permits ──────────────────────────────────────────────────────────────────────────────
 
@@ -195,7 +188,7 @@ class Permits:
     def expire(self) -> int:
         """Destroy files whose time is over."""
         late = self._connection.execute(
-            sa.select(permits).where(permits.c.expires_at_ms <= self._now_ms, HOLDS_FILE)
+            sa.select(*_WITHOUT_FILE).where(permits.c.expires_at_ms <= self._now_ms, HOLDS_FILE)
         ).all()
         for row in late:
             self.destroy(row, Why.EXPIRED)
@@ -220,7 +213,7 @@ class Permits:
     def _in_state(self, licence_id: str, *states: str) -> tuple[Row, ...]:
         return tuple(
             self._connection.execute(
-                sa.select(permits).where(
+                sa.select(*_WITHOUT_FILE).where(
                     permits.c.licence_id == licence_id, permits.c.state.in_(states)
                 )
             )

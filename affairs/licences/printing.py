@@ -302,8 +302,8 @@ class Prints:
     async def redeem(self, wanted: PermitRedemption, *, device: str, key: str) -> PermitRedeemed:
         """Yes, once. Whatever does not fit destroys the file; so does asking a second time.
 
-        A key that is repeated is answered as before while that very print is going on, because an
-        answer may be lost.
+        A key that is repeated is answered as before while that very print is going on and the file
+        is there, because an answer may be lost.
         """
         asker = self._asker(device, wanted.visit, wanted.number)
 
@@ -357,7 +357,8 @@ class Prints:
             content=canonical(wanted),
             work=_never,
         )
-        if row.state != PermitState.REDEEMED or done.subject != f"{row.attempt}":
+        is_that_print = row.state == PermitState.REDEEMED and done.subject == f"{row.attempt}"
+        if not is_that_print or not row.file:
             return ProblemCode.PERMIT_OVER
         return PermitRedeemed(
             permit=row.id, licence=row.licence_id, attempt=row.attempt, again=True

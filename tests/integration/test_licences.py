@@ -13,7 +13,7 @@ import pytest
 
 from affairs.catalogue_source import CONTENT
 from hallkit.clients.licences import LicencesClient
-from hallkit.errors import Rejected
+from hallkit.errors import Rejected, TrustError
 from hallkit.model.ids import new_id
 from hallkit.model.licence import PermitState, PrintOutcome
 from hallkit.runtime.tls import client_context
@@ -88,6 +88,8 @@ async def test_what_a_window_approves_is_printed_once_whatever_happens_to_the_no
         request = PermitRequest(number=NUMBER, visit=VISIT, licence=licence.licence)
         permit = await machine.permit(request, "permit-1")
         mine = PermitOfPerson(permit=permit.permit, visit=VISIT, number=NUMBER)
+        with pytest.raises(TrustError):
+            await machine.file(permit.model_copy(update={"sha256": "0" * 64}), mine)
         content = await machine.file(permit, mine)
         assert content.startswith(b"%PDF-")
         wanted = PermitRedemption(**mine.model_dump(), sha256=hashlib.sha256(content).hexdigest())

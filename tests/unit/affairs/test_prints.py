@@ -236,6 +236,18 @@ async def test_a_lost_yes_is_said_again_for_that_print_alone(at: At, licence: st
         await at.redeem(permit.permit, permit.sha256, "redeem-1")
 
 
+async def test_a_lost_yes_is_not_said_again_once_the_file_is_destroyed(
+    at: At, licence: str, prints: Prints
+) -> None:
+    permit = await at.permit(licence)
+    await at.redeem(permit.permit, permit.sha256, "redeem-1")
+    with refused(ProblemCode.PERMIT_REFUSED):
+        await At(prints, number=OTHER).redeem(permit.permit, permit.sha256)
+    with refused(ProblemCode.PERMIT_OVER):
+        await at.redeem(permit.permit, permit.sha256, "redeem-1")
+    assert await at.tell(permit.permit, PrintOutcome.NOT_STARTED) is PermitState.DESTROYED
+
+
 async def test_the_same_key_is_the_same_permit(
     at: At, licence: str, store: Store, render: FakeRender
 ) -> None:
