@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from affairs.licences.document import Paper, Render
 from affairs.licences.permits import Asker, Permits, Row, Why
 from affairs.licences.register import Register, state_of_row
 from affairs.licences.tables import licences, permits
-from affairs.once import Once, canonical
+from affairs.once import Done, Once, canonical
 from affairs.problems import ProblemCode, Refused
 from affairs.sealing import Sealer
 from affairs.store import Store
@@ -30,6 +30,7 @@ from hallkit.model.ids import new_id
 from hallkit.model.licence import LicenceState, PermitState, PrintOutcome
 from hallkit.runtime.clock import Clock, local_date
 from hallkit.runtime.log import get_logger
+from hallkit.wire.base import Message
 from hallkit.wire.licences_api import (
     LicenceQuery,
     LicencesFound,
@@ -55,6 +56,16 @@ RENDERERS = 2
 _TRIES = 3
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What the machine asks for under one key."""
+
+    device: str
+    key: str
+    kind: str
+    request: Message = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +147,15 @@ class Prints:
         `Refused` if the licence is not this person's, or not in force, or a print of it is open.
         """
         asker = self._asker(device, request.visit, request.number)
+        attempt = _Attempt(device, key, "print permit", request)
         for _ in range(_TRIES):
-            permit = await self._make_permit(request, asker, key)
+            permit = await self._make_permit(request.licence, asker, attempt)
             if permit is not None:
                 return permit
         raise Refused(ProblemCode.PERMIT_UNSETTLED)  # it was printed elsewhere each time
 
     async def _make_permit(
-        self, request: PermitRequest, asker: Asker, key: str
+        self, licence: str, asker: Asker, attempt: _Attempt
     ) -> PrintPermit | None:
         """One try. None if the licence was printed elsewhere while the file was made."""
 
@@ -151,9 +163,9 @@ class Prints:
             refused = at.enter(asker)
             if refused is not None:
                 return refused
-            if self._once.subject(connection, device=asker.device, key=key) is not None:
-                return self._permit_again(connection, at, request, asker.device, key)
-            return self._paper(connection, at, request.licence, asker)
+            if self._was_used(connection, attempt):
+                return self._permit_again(connection, at, attempt)
+            return self._paper(connection, at, licence, asker)
 
         begun: Paper | PrintPermit = await self._do(begin)
         if isinstance(begun, PrintPermit):
@@ -161,7 +173,7 @@ class Prints:
         made = await self._make(begun)
 
         def keep(at: Permits, connection: sa.Connection) -> PrintPermit | ProblemCode | None:
-            return self._keep(connection, at, request, asker, made=made, key=key)
+            return self._keep(connection, at, licence, asker, made=made, attempt=attempt)
 
         kept: PrintPermit | None = await self._do(keep)
         return kept
@@ -215,19 +227,19 @@ class Prints:
         self,
         connection: sa.Connection,
         at: Permits,
-        request: PermitRequest,
+        licence: str,
         asker: Asker,
         *,
         made: _Made,
-        key: str,
+        attempt: _Attempt,
     ) -> PrintPermit | ProblemCode | None:
         """File and permit in one transaction. None if the file is not the next copy any more."""
         refused = at.enter(asker)
         if refused is not None:
             return refused
-        if self._once.subject(connection, device=asker.device, key=key) is not None:
-            return self._permit_again(connection, at, request, asker.device, key)
-        row = self._licence(connection, at, request.licence, asker)
+        if self._was_used(connection, attempt):
+            return self._permit_again(connection, at, attempt)
+        row = self._licence(connection, at, licence, asker)
         if isinstance(row, ProblemCode):
             return row
         if row.prints + 1 != made.copy:
@@ -257,27 +269,12 @@ class Prints:
             )
             return permit_id
 
-        done = self._once.do(
-            connection,
-            device=asker.device,
-            key=key,
-            kind="print permit",
-            content=canonical(request),
-            work=insert,
-        )
-        return _told(at.row(done.subject))
+        return _told(at.row(self._do_once(connection, attempt, insert).subject))
 
     def _permit_again(
-        self, connection: sa.Connection, at: Permits, request: PermitRequest, device: str, key: str
+        self, connection: sa.Connection, at: Permits, attempt: _Attempt
     ) -> PrintPermit | ProblemCode:
-        done = self._once.do(
-            connection,
-            device=device,
-            key=key,
-            kind="print permit",
-            content=canonical(request),
-            work=_never,
-        )
+        done = self._do_once(connection, attempt, _never)
         row = at.row(done.subject)
         if row is None or row.state != PermitState.OPEN or self._is_late(row):
             return ProblemCode.PERMIT_OVER
@@ -306,14 +303,14 @@ class Prints:
         is there, because an answer may be lost.
         """
         asker = self._asker(device, wanted.visit, wanted.number)
+        attempt = _Attempt(device, key, "redeem", wanted)
 
         def work(at: Permits, connection: sa.Connection) -> PermitRedeemed | ProblemCode:
             row = at.checked(wanted.permit, asker, wanted.sha256)
             if isinstance(row, ProblemCode):
                 return row
-            subject = self._once.subject(connection, device=device, key=key)
-            if subject is not None:
-                return self._redeemed_again(connection, row, wanted, device, key)
+            if self._was_used(connection, attempt):
+                return self._redeemed_again(connection, row, attempt)
             if row.state != PermitState.OPEN:
                 at.refuse(asker, Why.USED, row.id)
                 at.destroy(row, Why.USED)
@@ -322,41 +319,22 @@ class Prints:
             if why is not None:
                 at.destroy(row, why)
                 return ProblemCode.PERMIT_OVER
-            attempt = row.attempt + 1
+            number = row.attempt + 1
 
             def say_yes() -> str:
                 if at.redeem(row) is None:
                     raise Refused(ProblemCode.PERMIT_OVER)
-                return f"{attempt}"
+                return f"{number}"
 
-            self._once.do(
-                connection,
-                device=device,
-                key=key,
-                kind="redeem",
-                content=canonical(wanted),
-                work=say_yes,
-            )
-            return PermitRedeemed(permit=row.id, licence=row.licence_id, attempt=attempt)
+            self._do_once(connection, attempt, say_yes)
+            return PermitRedeemed(permit=row.id, licence=row.licence_id, attempt=number)
 
         return await self._do(work)
 
     def _redeemed_again(
-        self,
-        connection: sa.Connection,
-        row: Row,
-        wanted: PermitRedemption,
-        device: str,
-        key: str,
+        self, connection: sa.Connection, row: Row, attempt: _Attempt
     ) -> PermitRedeemed | ProblemCode:
-        done = self._once.do(
-            connection,
-            device=device,
-            key=key,
-            kind="redeem",
-            content=canonical(wanted),
-            work=_never,
-        )
+        done = self._do_once(connection, attempt, _never)
         is_that_print = row.state == PermitState.REDEEMED and done.subject == f"{row.attempt}"
         if not is_that_print or not row.file:
             return ProblemCode.PERMIT_OVER
@@ -378,14 +356,8 @@ class Prints:
             if told.attempt != row.attempt:
                 return ProblemCode.PERMIT_OVER
             if row.state == PermitState.REDEEMED:
-                self._once.do(
-                    connection,
-                    device=device,
-                    key=key,
-                    kind="print outcome",
-                    content=canonical(told),
-                    work=lambda: self._settle(at, row, told.outcome),
-                )
+                attempt = _Attempt(device, key, "print outcome", told)
+                self._do_once(connection, attempt, lambda: self._settle(at, row, told.outcome))
             elif row.state not in _AFTER[told.outcome]:
                 return ProblemCode.PERMIT_OVER
             now = at.row(told.permit)
@@ -416,14 +388,7 @@ class Prints:
                 destroyed = at.end_visit(Asker(device, visit.visit), Why.VISIT_OVER)
                 return "-"
 
-            self._once.do(
-                connection,
-                device=device,
-                key=key,
-                kind="visit end",
-                content=canonical(visit),
-                work=end,
-            )
+            self._do_once(connection, _Attempt(device, key, "visit end", visit), end)
             return VisitEnded(visit=visit.visit, destroyed=destroyed)
 
         return await self._do(work)
@@ -433,6 +398,7 @@ class Prints:
     async def settle(self, found: PrintsSettlement, *, device: str, key: str) -> PrintsSettled:
         """A person at a window has seen whether the paper is there; another print may follow."""
         mac = self._sealer.lookup(found.number)
+        attempt = _Attempt(device, key, "settle prints", found)
 
         def work(at: Permits, connection: sa.Connection) -> PrintsSettled | ProblemCode:
             open_ = {
@@ -440,8 +406,7 @@ class Prints:
                 for row in self._register.rows_of(connection, mac)
                 for permit in at.unsettled(row.id)
             }
-            used = self._once.subject(connection, device=device, key=key) is not None
-            if not open_ and not used:
+            if not open_ and not self._was_used(connection, attempt):
                 return ProblemCode.NOTHING_TO_SETTLE
             state = PermitState.COMPLETED if found.printed else PermitState.DESTROYED
 
@@ -450,14 +415,7 @@ class Prints:
                     at.end(permit, state, "" if found.printed else Why.NOT_PRINTED.value)
                 return "-"
 
-            done = self._once.do(
-                connection,
-                device=device,
-                key=key,
-                kind="settle prints",
-                content=canonical(found),
-                work=settle,
-            )
+            done = self._do_once(connection, attempt, settle)
             titles = () if done.again else tuple(kind for _, kind in open_.values())
             return PrintsSettled(settled=tuple(self._register.kinds[one].title for one in titles))
 
@@ -490,6 +448,22 @@ class Prints:
         if isinstance(said, ProblemCode):
             raise Refused(said)
         return said
+
+    def _do_once(
+        self, connection: sa.Connection, attempt: _Attempt, work: Callable[[], str]
+    ) -> Done:
+        return self._once.do(
+            connection,
+            device=attempt.device,
+            key=attempt.key,
+            kind=attempt.kind,
+            content=canonical(attempt.request),
+            work=work,
+        )
+
+    def _was_used(self, connection: sa.Connection, attempt: _Attempt) -> bool:
+        used = self._once.subject(connection, device=attempt.device, key=attempt.key)
+        return used is not None
 
     def _asker(self, device: str, visit: str, number: str) -> Asker:
         return Asker(device, visit, self._sealer.lookup(number))
