@@ -110,6 +110,7 @@ class PermitOutcome(Message):
     permit: Ulid
     visit: VisitName
     attempt: Annotated[int, Field(ge=1)]
+    """Which yes for this permit, counted from one: known though the answer was lost."""
     outcome: PrintOutcome
 
 

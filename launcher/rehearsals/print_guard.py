@@ -346,12 +346,12 @@ async def _print(  # noqa: C901, PLR0911  # a visit, step by step
         await machines.permit(device, visit, number, licence, key)
     if (await machines.file(made)).status_code != OK:
         return alone("file", made.permit)
-    attempt = await _yes(random, machines, made)
+    attempt = await _yes(random, machines, made, 1)
     if attempt is None:
         return alone("redeem", made.permit)
     if random.random() < 0.1:
         await machines.tell(made, attempt, "not_started")
-        attempt = await _yes(random, machines, made)
+        attempt = await _yes(random, machines, made, attempt + 1)
         if attempt is None:
             return alone("redeem again", made.permit)
     if random.random() < 0.05:
@@ -364,12 +364,17 @@ async def _print(  # noqa: C901, PLR0911  # a visit, step by step
     return told.is_success or alone("outcome", made.permit)
 
 
-async def _yes(random: Random, machines: Machines, made: Combination) -> int | None:
-    """Which attempt the node says yes to; now and then its answer is lost, and asked for again."""
+async def _yes(random: Random, machines: Machines, made: Combination, number: int) -> int | None:
+    """Which attempt the node says yes to; now and then its answer is lost, and asked for again.
+
+    A machine whose lost yes is not said again has printed nothing, and says so.
+    """
     key = new_id()
     answer = await machines.redeem(made, key)
     if random.random() < 0.1:
         answer = await machines.redeem(made, key)
+        if not answer.is_success:
+            await machines.tell(made, number, "not_started")
     return int(answer.json()["attempt"]) if answer.is_success else None
 
 

@@ -248,6 +248,21 @@ async def test_a_lost_yes_is_not_said_again_once_the_file_is_destroyed(
     assert await at.tell(permit.permit, PrintOutcome.NOT_STARTED) is PermitState.DESTROYED
 
 
+async def test_a_yes_that_was_lost_for_good_is_settled_by_the_machine(
+    at: At, licence: str, prints: Prints
+) -> None:
+    permit = await at.permit(licence)
+    await at.redeem(permit.permit, permit.sha256, "redeem-1")
+    with refused(ProblemCode.PERMIT_OVER):
+        await at.redeem(permit.permit, permit.sha256, "redeem-2")
+    with refused(ProblemCode.PERMIT_OVER):
+        await at.redeem(permit.permit, permit.sha256, "redeem-1")
+    with refused(ProblemCode.PERMIT_UNSETTLED):
+        await at.permit(licence)
+    await at.tell(permit.permit, PrintOutcome.NOT_STARTED, attempt=1)
+    assert (await at.permit(licence)).copy_number == 1
+
+
 async def test_the_same_key_is_the_same_permit(
     at: At, licence: str, store: Store, render: FakeRender
 ) -> None:
