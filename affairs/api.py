@@ -16,6 +16,7 @@ from affairs.http import (
     catalogue,
     help,  # noqa: A004
     holdings,
+    licences,
     queue,
     ratings,
     windows,
@@ -42,7 +43,18 @@ def create_app(node: Node | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.node = node
-    for room in (queue, booking, blocks, windows, cases, holdings, ratings, help, catalogue):
+    for room in (
+        queue,
+        booking,
+        blocks,
+        windows,
+        cases,
+        holdings,
+        licences,
+        ratings,
+        help,
+        catalogue,
+    ):
         app.include_router(room.ROUTES)
     app.add_exception_handler(Refused, _on_refused)
     app.add_exception_handler(StoreError, _on_store_error)

@@ -25,6 +25,11 @@ from affairs.help.calling import HelpCalls
 from affairs.help.desk import HelpDesk
 from affairs.help.ringing import Ringing
 from affairs.http.node import Node
+from affairs.licences.document import Renderer
+from affairs.licences.page import verify_page
+from affairs.licences.printing import Prints
+from affairs.licences.register import Register
+from affairs.licences.verifying import Verification
 from affairs.live_catalogue import LiveCatalogue
 from affairs.once import Once
 from affairs.queue.blocks import Blocks
@@ -39,7 +44,7 @@ from affairs.ratings.giving import Ratings
 from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.server import MACHINES
-from affairs.settings import parse
+from affairs.settings import Settings, parse
 from affairs.staff.composition import Staff, retention_steps
 from affairs.store import Store
 from affairs.upstreams.http import HttpUpstreams
@@ -113,6 +118,17 @@ async def _main(ready: ReadyCallback) -> None:
         )
         booking = Booking(store, desk=desk, once=once, order=order, sealer=sealer, clock=clock)
         systems = SystemsState(upstreams, clock)
+        register = Register(sealer, clock)
+        prints = Prints(
+            store,
+            register=register,
+            once=once,
+            sealer=sealer,
+            clock=clock,
+            render=Renderer(words("zh_CN")),
+            verify_at=settings.affairs.verify.leads_to,
+        )
+        verification = Verification(store, register=register, clock=clock, words=words("zh_CN"))
         office = Office.of(
             store,
             sealer=sealer,
@@ -125,6 +141,7 @@ async def _main(ready: ReadyCallback) -> None:
             order=order,
             words=words("zh_CN"),
             systems_down=systems.not_to_be_asked,
+            licences=register,
         )
         rating_rules, help_rules, bell = settings.affairs.ratings, settings.affairs.help, Bell()
         call_backs = CallBacks(store, once=once, rules=rating_rules, sealer=sealer, clock=clock)
@@ -173,9 +190,11 @@ async def _main(ready: ReadyCallback) -> None:
             help_desk=HelpDesk(
                 store, once=once, rules=help_rules, sealer=sealer, bell=bell, clock=clock
             ),
+            prints=prints,
             callers=settings.affairs.callers,
             catalogue=catalogue,
             devices=devices,
+            terminals=frozenset(one for one, said in listed.items() if said.role == "terminal"),
             clock=clock,
         )
         async with asyncio.TaskGroup() as tasks:
@@ -197,7 +216,11 @@ async def _main(ready: ReadyCallback) -> None:
                 tasks.create_task(upstreams.watch(), name="upstreams"),
                 tasks.create_task(call_backs.run(), name="call backs"),
                 tasks.create_task(ringing.run(), name="help"),
+                tasks.create_task(prints.run(), name="permits"),
             ]
+            if settings.affairs.verify.port is not None:
+                page = _verify(verification, settings, places, settings.affairs.verify.port, clock)
+                around.append(tasks.create_task(page, name="verify"))
             if settings.broker is not None:
                 site = SiteId(settings.site.id)
                 states: dict[str, State] = {
@@ -235,6 +258,21 @@ async def _main(ready: ReadyCallback) -> None:
             )
             for task in around:
                 task.cancel()
+        prints.close()
+
+
+async def _verify(
+    verification: Verification, settings: Settings, places: Places, port: int, clock: Clock
+) -> None:
+    """The page behind the codes on licences, for whoever has one before them."""
+    section = settings.affairs.verify
+    await serve(
+        verify_page(verification, words=words("zh_CN"), hall=settings.site.name, clock=clock),
+        host=section.host,
+        port=port,
+        context=None if section.is_here_alone else https_context(places.credentials),
+        ready=lambda: None,
+    )
 
 
 def _after(count: int, ready: ReadyCallback) -> ReadyCallback:

@@ -26,14 +26,14 @@ def png(sheet: Sheet, *, dots_per_inch: float = 110) -> bytes:
 
 def _compiled(sheet: Sheet, form: str, **options: float) -> bytes:
     typst = importlib.import_module("typst")  # 20 MB that only a page needs
-    inputs = {"sheet": sheet.model_dump_json(), "qr": _qr(sheet.code) if sheet.code else ""}
+    inputs = {"sheet": sheet.model_dump_json(), "qr": qr(sheet.code) if sheet.code else ""}
     made: bytes | list[bytes] = typst.compile(
         str(_LAYOUT), format=form, sys_inputs=inputs, **options
     )
     return made[0] if isinstance(made, list) else made
 
 
-def _qr(text: str) -> str:
+def qr(text: str) -> str:
     """A QR as SVG: one square a module."""
     code = qrcode.QRCode(border=_QUIET, error_correction=qrcode.constants.ERROR_CORRECT_M)
     code.add_data(text)

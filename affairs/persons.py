@@ -21,6 +21,8 @@ from affairs.cases.tables import (
     decisions,
     holdings,
 )
+from affairs.licences.filling import LicenceContent
+from affairs.licences.tables import licences
 from affairs.sealing import Sealer
 from affairs.store import appointments, tickets
 from hallkit.model.case import CaseState
@@ -64,6 +66,7 @@ class Persons:
             _Requests("appointments", appointments, sealer),
             _Cases(sealer),
             _Holdings(),
+            _Licences(sealer),
         )
 
     def export(self, connection: sa.Connection, number: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -154,6 +157,39 @@ class _Cases:
             "steps": [one.model_dump(mode="json") for one in steps],
             "receipts": [Receipt.from_bytes(one).model_dump(mode="json") for one in receipts],
         }
+
+
+class _Licences:
+    """E-licences: records of the office that issued them, with their prints."""
+
+    name = "licences"
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def told(self, connection: sa.Connection, mac: str) -> Sequence[Mapping[str, Any]]:
+        found = connection.execute(
+            sa.select(licences).where(licences.c.holder_mac == mac).order_by(licences.c.id)
+        )
+        return [
+            {
+                "licence": row.id,
+                "kind": row.kind,
+                "identifier": row.identifier,
+                "issued_on": row.issued_on.isoformat(),
+                "prints": row.prints,
+                "content": LicenceContent.model_validate_json(
+                    self._sealer.open(row.id, row.content)
+                ).model_dump(mode="json"),
+            }
+            for row in found
+        ]
+
+    def erase(self, connection: sa.Connection, mac: str) -> tuple[int, int]:
+        kept = connection.execute(
+            sa.select(sa.func.count()).where(licences.c.holder_mac == mac)
+        ).scalar_one()
+        return 0, int(kept)
 
 
 class _Holdings:

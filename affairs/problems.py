@@ -51,6 +51,15 @@ class ProblemCode(StrEnum):
     CALL_BACK_NOT_SO = "call_back_not_so"
     HELP_UNKNOWN = "help_unknown"
     HELP_NOT_SO = "help_not_so"
+    LICENCE_UNKNOWN = "licence_unknown"
+    LICENCE_NOT_SO = "licence_not_so"
+    PERMIT_UNKNOWN = "permit_unknown"
+    PERMIT_OVER = "permit_over"
+    PERMIT_REFUSED = "permit_refused"
+    PERMIT_UNSETTLED = "permit_unsettled"
+    NOTHING_TO_SETTLE = "nothing_to_settle"
+    VISIT_OTHER_PERSON = "visit_other_person"
+    VISIT_OVER = "visit_over"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
@@ -164,6 +173,29 @@ _WORDING = {
     ProblemCode.HELP_NOT_SO: _Wording(
         409, "这次呼叫现在不能这样处理", "可能已经有人去了，请刷新后再看。"
     ),
+    ProblemCode.LICENCE_UNKNOWN: _Wording(
+        404, "您名下没有这本证照", "请刷新后再选；不对的，到窗口问一问。"
+    ),
+    ProblemCode.LICENCE_NOT_SO: _Wording(
+        409, "这本证照过期了，或者已经注销", "要接着用的，先办延续或者补办。"
+    ),
+    ProblemCode.PERMIT_UNKNOWN: _Wording(404, "没有这份打印文件", "请重新选证照，再打印。"),
+    ProblemCode.PERMIT_OVER: _Wording(
+        409, "这份打印文件已经用过，或者过期了", "请重新选证照，再打印。"
+    ),
+    ProblemCode.PERMIT_REFUSED: _Wording(
+        409, "打印文件和您本人对不上，没有打印，文件已经销毁", "请取回身份证，从头再来一次。"
+    ),
+    ProblemCode.PERMIT_UNSETTLED: _Wording(
+        409,
+        "这本证照上一次打印还没有结果",
+        "正在打印的，请等打完；不清楚有没有打出来的，请到窗口让工作人员核对。",
+    ),
+    ProblemCode.NOTHING_TO_SETTLE: _Wording(404, "没有要核对的打印", "可以直接到机器上打印。"),
+    ProblemCode.VISIT_OTHER_PERSON: _Wording(
+        409, "这一次办理换了人，没有打印，文件已经销毁", "请退出，每个人刷自己的身份证从头办。"
+    ),
+    ProblemCode.VISIT_OVER: _Wording(409, "这一次办理已经结束", "请回首页，刷身份证重新办。"),
     ProblemCode.NOT_FOUND: _Wording(404, "没有这个地址", _CALL_STAFF),
     ProblemCode.METHOD_NOT_ALLOWED: _Wording(405, "这个地址不支持这种操作", _CALL_STAFF),
     ProblemCode.BODY_TOO_LARGE: _Wording(413, "提交的内容太大", "请减少内容后重新提交。"),

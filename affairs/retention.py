@@ -22,6 +22,8 @@ from affairs.cases.tables import (
     holdings,
     pushes,
 )
+from affairs.licences.permits import Permits
+from affairs.licences.tables import licences, permits, refusals, visits
 from affairs.store import SEALED, appointments, calls, reserved, slots, tickets, writes
 from hallkit.model.case import CaseState
 from hallkit.runtime.clock import local_date
@@ -74,6 +76,11 @@ def steps(kept: Retention) -> Mapping[str, Step]:
         "cases": partial(_delete_cases, kept.cases_days, drafts=False),
         "continuations": _delete_continuations,
         "holdings": partial(_delete_holdings, kept.cases_days),
+        "print files": _drop_print_files,
+        "permits": partial(_delete_permits, kept.tickets_days),
+        "print refusals": partial(_delete_print_refusals, kept.tickets_days),
+        "visits": _delete_visits,
+        "licences": partial(_delete_licences, kept.cases_days),
     }
 
 
@@ -214,6 +221,54 @@ def _delete_holdings(days: int, connection: sa.Connection, now_ms: int, _after: 
     )
     done = connection.execute(holdings.delete().where(holdings.c.id.in_(old)))
     return _batch(done.rowcount)
+
+
+def _drop_print_files(connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    """Files that nobody came for; the node's own loop does it within seconds."""
+    return Batch(Permits(connection, now_ms).expire())
+
+
+def _delete_permits(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(permits.c.id)
+        .where(permits.c.made_at_ms < now_ms - days * DAY_MS)
+        .order_by(permits.c.made_at_ms)
+        .limit(BATCH_ROWS)
+    )
+    return _batch(connection.execute(permits.delete().where(permits.c.id.in_(old))).rowcount)
+
+
+def _delete_print_refusals(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    old = (
+        sa.select(refusals.c.id)
+        .where(refusals.c.at_ms < now_ms - days * DAY_MS)
+        .order_by(refusals.c.at_ms)
+        .limit(BATCH_ROWS)
+    )
+    return _batch(connection.execute(refusals.delete().where(refusals.c.id.in_(old))).rowcount)
+
+
+def _delete_visits(connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    """Visits of yesterday and before: none lasts a day."""
+    key = (visits.c.device, visits.c.visit)
+    old = (
+        sa.select(*key)
+        .where(visits.c.began_at_ms < now_ms - DAY_MS)
+        .order_by(visits.c.began_at_ms)
+        .limit(BATCH_ROWS)
+    )
+    return _batch(connection.execute(visits.delete().where(sa.tuple_(*key).in_(old))).rowcount)
+
+
+def _delete_licences(days: int, connection: sa.Connection, now_ms: int, _after: Any) -> Batch:
+    """Licences that ended so long ago; what has no end stays until it is revoked."""
+    old = (
+        sa.select(licences.c.id)
+        .where(licences.c.ends_on < _day(now_ms, days))
+        .order_by(licences.c.ends_on)
+        .limit(BATCH_ROWS)
+    )
+    return _batch(connection.execute(licences.delete().where(licences.c.id.in_(old))).rowcount)
 
 
 def _day(now_ms: int, days: int) -> dt.date:

@@ -22,11 +22,37 @@ from hallkit.runtime.settings import (
     BrokerSection,
     DeviceSection,
     Name,
+    Port,
     SiteSection,
     listed_devices,
 )
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+
+
+class VerifySection(Section):
+    """Where anybody verifies an e-licence by the code on it, without a certificate."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    """None: the page is not served."""
+    address: Annotated[str, Field(pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")] = ""
+    """Where codes lead, as the outside sees the page: `https://verify.example`. Empty: host and
+    port; without a port documents carry no code."""
+
+    @property
+    def is_here_alone(self) -> bool:
+        return self.host in _LOOPBACK
+
+    @property
+    def leads_to(self) -> str:
+        if self.address or self.port is None:
+            return self.address
+        scheme = "http" if self.is_here_alone else "https"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
 
 
 class AffairsNodeSection(AffairsSection):
@@ -44,6 +70,7 @@ class AffairsNodeSection(AffairsSection):
     upstreams: dict[SystemName, str] = {}
     """Systems of other authorities, by their names in upstream.toml, and the address of each:
     https, or http on this computer alone. One without an address is never asked."""
+    verify: VerifySection = VerifySection()
     queue: Order = Order()
     ratings: RatingRules = RatingRules()
     help: HelpRules = HelpRules()

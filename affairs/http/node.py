@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Path, Request
 from affairs.cases.office import Office
 from affairs.help.calling import HelpCalls
 from affairs.help.desk import HelpDesk
+from affairs.licences.printing import Prints
 from affairs.problems import ProblemCode, Refused
 from affairs.publication import Offering
 from affairs.queue.blocks import Blocks
@@ -56,9 +57,12 @@ class Node:
     help: HelpCalls
     help_desk: HelpDesk
     """For the staff's pages."""
+    prints: Prints
     catalogue: Offering
     devices: AbstractSet[str]
     """Machines that may take tickets."""
+    terminals: AbstractSet[str]
+    """Those of them that may fetch e-licences."""
     callers: Mapping[str, int]
     """Devices that stand at windows, and at which: each may call to its own."""
     clock: Clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -56,7 +56,8 @@ class DeviceSection(Section):
     id: Name
     name: str
     """What people call it: `1号自助终端`."""
-    role: Annotated[str, Field(pattern=r"^(terminal)$")] = "terminal"
+    role: Literal["terminal", "form_sample"] = "terminal"
+    """`form_sample`: shows how forms are filled in (电子样表机), and may not fetch e-licences."""
 
 
 DEVICES_FOLDER = "devices"

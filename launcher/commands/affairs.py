@@ -1,5 +1,5 @@
-"""The hall's business node: run it, print its contract, decide an application, decide it again;
-accounts of the hall's people, and the log of what they did.
+"""The hall's business node: run it, print its contract, decide an application, decide it again,
+show a licence; accounts of the hall's people, and the log of what they did.
 
 Facts of the applicant come from a JSON file, not from the command line, where everybody on the
 machine could read them: {"applicant.age": 71, "form.signature": true, …}.
@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import sys
 from pathlib import Path
 
 from launcher import staff
 
-HELP = "the hall's business node: serve, openapi, decide, replay, person, staff, audit"
+HELP = "the hall's business node: serve, openapi, decide, replay, person, licence, staff, audit"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_decide(actions.add_parser("decide", help="what an item's rule pack decides (秒批)"))
     _configure_person(actions.add_parser("person", help="what is kept of somebody: told, deleted"))
     _configure_replay(actions.add_parser("replay", help="decide again what a record holds"))
+    _configure_licence(actions.add_parser("licence", help="a made-up e-licence, to look at"))
     staff.configure(actions.add_parser("staff", help="accounts for the staff pages"))
     staff.configure_audit(actions.add_parser("audit", help="who did what: verify, list, anchor"))
 
@@ -81,6 +83,14 @@ def _configure_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
+def _configure_licence(parser: argparse.ArgumentParser) -> None:
+    from affairs.licences.kinds import load_kinds  # noqa: PLC0415  # as in run
+
+    kinds = load_kinds()
+    parser.add_argument("kind", metavar="KIND", choices=kinds, help=" | ".join(kinds))
+    parser.add_argument("out", type=Path, metavar="OUT", help="a .pdf, or a .png of it")
+
+
 def run(args: argparse.Namespace) -> int:
     """0 done, 1 a negative outcome or stopped by a fault, 2 wrong use, 78 wrong configuration."""
     # Imported here: other commands must not pay for a web framework, nor `serve` for a client.
@@ -98,7 +108,26 @@ def run(args: argparse.Namespace) -> int:
         from launcher.persons import person  # noqa: PLC0415
 
         return person(args)
+    if args.action == "licence":
+        return _licence(args.kind, args.out)
     from affairs.api import document  # noqa: PLC0415
 
     print(json.dumps(document(), ensure_ascii=False, indent=2, sort_keys=True))
+    return 0
+
+
+def _licence(key: str, out: Path) -> int:
+    from affairs.licences.document import Renderer  # noqa: PLC0415  # as in run
+    from affairs.licences.kinds import load_kinds  # noqa: PLC0415
+    from affairs.licences.made_up import made_up_paper  # noqa: PLC0415
+    from hallkit.lexicon.words import words  # noqa: PLC0415
+    from hallkit.runtime.clock import SystemClock, local_date  # noqa: PLC0415
+
+    if out.suffix not in {".pdf", ".png"}:
+        print(f"{out.name}: must end in .pdf or .png", file=sys.stderr)
+        return 2
+    now_ms = SystemClock().wall_ms()
+    paper = made_up_paper(load_kinds()[key], at_ms=now_ms, today=local_date(now_ms))
+    render = Renderer(words("zh_CN"))
+    out.write_bytes(render(paper) if out.suffix == ".pdf" else render.png(paper))
     return 0

@@ -36,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="repeat an earlier rehearsal")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long (default: 2)")
     parser.add_argument("--machines", type=int, default=200, help="simulated machines of `load`")
+    parser.add_argument(
+        "--requests", type=int, default=100_000, help="of `print-guard` (default: 100000)"
+    )
     parser.add_argument("--only", default="", metavar="PART", help="of `fuzz`: targets so named")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the result goes")
 
@@ -46,7 +49,15 @@ def run(args: argparse.Namespace) -> int:
     root = FOLDER / f"{args.name}-{seed}"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    plan = Plan(args.name, seed, args.minutes, root, machines=args.machines, only=args.only)
+    plan = Plan(
+        args.name,
+        seed,
+        args.minutes,
+        root,
+        machines=args.machines,
+        requests=args.requests,
+        only=args.only,
+    )
     path: Path = args.report or root.with_suffix(".json")
     print(f"{args.name}, seed {seed}, {args.minutes:g} min …", flush=True)
     record = asyncio.run(rehearse(plan))
@@ -77,11 +88,12 @@ async def rehearse(plan: Plan) -> Record:
 
 def names() -> list[str]:
     found = (info.name for info in pkgutil.iter_modules(rehearsals.__path__))
-    return sorted(name for name in set(found) - HELPERS if not name.startswith("fuzz_"))
+    parts = (name for name in set(found) - HELPERS if not name.startswith("fuzz_"))
+    return sorted(name.replace("_", "-") for name in parts)
 
 
 def module(name: str) -> ModuleType:
-    return importlib.import_module(f"{rehearsals.__name__}.{name}")
+    return importlib.import_module(f"{rehearsals.__name__}.{name.replace('-', '_')}")
 
 
 def _said(fault: BaseException) -> str:

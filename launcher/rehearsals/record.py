@@ -27,6 +27,8 @@ class Plan:
     """An empty folder for the hall, on the disk."""
     machines: int = 200
     """Simulated machines, where a rehearsal has many."""
+    requests: int = 100_000
+    """Where a rehearsal counts requests and not minutes."""
     only: str = ""
     """Parts whose names hold this, where a rehearsal has parts; empty: all."""
 

@@ -45,6 +45,7 @@ from hallkit.wire.affairs_api import (
 )
 from hallkit.wire.cases_api import CASES, CONTINUATIONS, HOLDINGS
 from hallkit.wire.help_api import HELP_CALLS
+from hallkit.wire.licences_api import LICENCES, PERMITS, VISITS
 from hallkit.wire.ratings_api import OFFLINE_RATINGS, RATINGS, RATINGS_SUMMARY
 from hallkit.wire.ticket_code import verify_code
 from tests.integration.affairs_node import CONTENT_FILE, HOST, ITEM, NODE_FILE, Authority, Hall
@@ -65,9 +66,18 @@ NOT_HERE = {
     ("checkIn", "200"),
     ("checkIn", "201"),
     ("forgetHoldings", "200"),
+    ("getPermitFile", "200"),
+    ("makePrintPermit", "200"),
+    ("redeemPrintPermit", "200"),
+    ("settlePrints", "200"),
+    ("tellPrintOutcome", "200"),
+    ("getPermitFile", "409"),
+    ("redeemPrintPermit", "409"),
+    ("tellPrintOutcome", "409"),
 }
 """One checks in on the day and for a slot that is still to come, and forgets what was kept of one:
-tests/unit/affairs/test_booking.py and test_cases.py have a clock and a paper of their own."""
+tests/unit/affairs/test_booking.py and test_cases.py have a clock and a paper of their own. So has
+test_licence_routes.py a licence; tests/integration/test_licences.py prints one."""
 
 
 @pytest.fixture
@@ -297,6 +307,7 @@ async def test_every_operation_answers_as_documented(hall: Hall) -> None:  # noq
                 partial(call, other),
             )
             await _holdings(partial(call, http), partial(call, other))
+            await _licences(partial(call, http), partial(call, other), partial(call, window))
         for part in (_appointments, _numbers, _ratings, _help):
             await part(partial(call, http), partial(call, other))
         for sha256 in (former, "0" * 64, "former"):
@@ -535,6 +546,30 @@ async def _help(call: Call, other: Call) -> None:
         await other("GET", path)
         await _refusals(call, f"{path}/cancel", {})
         await other("POST", f"{path}/cancel", json={}, headers=_key())
+
+
+async def _licences(call: Call, other: Call, window: Call) -> None:
+    person = {"number": NUMBER, "visit": "visit-0001"}
+    permit = person | {"permit": new_id()}
+    told = {"permit": new_id(), "visit": "visit-0001", "attempt": 1, "outcome": "completed"}
+    bodies: dict[str, dict[str, Any]] = {
+        f"{LICENCES}/find": person,
+        PERMITS: person | {"licence": new_id()},
+        f"{PERMITS}/file": permit,
+        f"{PERMITS}/redeem": permit | {"sha256": "0" * 64},
+        f"{PERMITS}/outcome": told,
+        f"{VISITS}/end": {"visit": "visit-0001"},
+    }
+    for path, body in bodies.items():
+        await _refusals(call, path, body)
+        await call("POST", path, json=body, headers=_key())
+        await other("POST", path, json=body, headers=_key())
+    for path in (f"{LICENCES}/find", PERMITS):  # the visit is over
+        await call("POST", path, json=bodies[path], headers=_key())
+    settle, found = f"{WINDOWS}/5/prints/settle", {"number": NUMBER, "printed": True}
+    await _refusals(window, settle, found)
+    await window("POST", settle, json=found, headers=_key())
+    await other("POST", settle, json=found, headers=_key())
 
 
 def _http(hall: Hall, name: str) -> httpx.AsyncClient:

@@ -15,13 +15,22 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 say = words("zh_CN")
 
 SEED = 20_260_101
-SLICES = {"chaos": 0.15, "fuzz": 0.1, "load": 0.0, "mutants": 0.0, "soak": 0.05, "sync": 0.0}
+SLICES = {
+    "chaos": 0.15,
+    "fuzz": 0.1,
+    "load": 0.0,
+    "mutants": 0.0,
+    "print-guard": 0.0,
+    "soak": 0.05,
+    "sync": 0.0,
+}
 """Minutes beside the start of the processes; a load and a sync have at least one round."""
 MACHINES = 20
+REQUESTS = 1_000
 
 
 def plan(name: str, root: Path) -> Plan:
-    return Plan(name, SEED, SLICES[name], root, machines=MACHINES)
+    return Plan(name, SEED, SLICES[name], root, machines=MACHINES, requests=REQUESTS)
 
 
 def test_every_rehearsal_has_a_slice() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from affairs.help.calling import HelpCalls
 from affairs.help.desk import HelpDesk
 from affairs.help.rules import HelpRules
 from affairs.http.node import Node
+from affairs.licences.printing import Prints
+from affairs.licences.register import Register
 from affairs.once import Once
 from affairs.publication import Publication
 from affairs.queue.blocks import Blocks
@@ -37,8 +39,18 @@ from hallkit.lexicon.words import words
 from hallkit.wire.affairs_api import CatalogueManifest
 from tests.fakes.licences import FakeLicences
 from tests.fakes.matters import FakeMatters
+from tests.fakes.render import FakeRender
 from tests.fakes.upstreams import FakeUpstreams
-from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, Cases, SettableClock, client
+from tests.unit.affairs.hall import (
+    CALLERS,
+    DEVICE,
+    ITEM,
+    SAMPLE_DEVICE,
+    WINDOWS,
+    Cases,
+    SettableClock,
+    client,
+)
 
 
 @pytest.fixture
@@ -250,6 +262,38 @@ def help_desk(
     return HelpDesk(store, once=once, rules=HelpRules(), sealer=sealer, bell=bell, clock=clock)
 
 
+@pytest.fixture
+def register(sealer: Sealer, clock: SettableClock) -> Register:
+    return Register(sealer, clock)
+
+
+@pytest.fixture
+def render() -> FakeRender:
+    return FakeRender()
+
+
+@pytest.fixture
+def prints(  # noqa: PLR0917  # pytest gives them by name
+    store: Store,
+    register: Register,
+    once: Once,
+    sealer: Sealer,
+    clock: SettableClock,
+    render: FakeRender,
+) -> Iterator[Prints]:
+    made = Prints(
+        store,
+        register=register,
+        once=once,
+        sealer=sealer,
+        clock=clock,
+        render=render,
+        verify_at="https://verify.example",
+    )
+    yield made
+    made.close()
+
+
 @dataclass(frozen=True)
 class Offered:
     """A catalogue that never changes."""
@@ -269,6 +313,7 @@ def node(  # noqa: PLR0917  # pytest gives them by name
     help_calls: HelpCalls,
     help_desk: HelpDesk,
     store: Store,
+    prints: Prints,
     clock: SettableClock,
     tmp_path: Path,
 ) -> Node:
@@ -286,9 +331,11 @@ def node(  # noqa: PLR0917  # pytest gives them by name
         call_backs=call_backs,
         help=help_calls,
         help_desk=help_desk,
+        prints=prints,
         callers=CALLERS,
         catalogue=Offered(Publication(snapshot, manifest)),
-        devices=frozenset({DEVICE}),
+        devices=frozenset({DEVICE, SAMPLE_DEVICE}),
+        terminals=frozenset({DEVICE}),
         clock=clock,
     )
 

@@ -13,6 +13,8 @@ from affairs.ratings.giving import CaseStanding
 from affairs.server import with_peer
 
 DEVICE = "terminal-01"
+SAMPLE_DEVICE = "sample-01"
+"""A machine that shows how forms are filled in."""
 ITEM = "restaurant"
 NAME = "欧阳什邡"
 NUMBER = "11010519491231002X"

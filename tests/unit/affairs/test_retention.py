@@ -17,6 +17,10 @@ from affairs.help.calling import HelpCalls
 from affairs.help.desk import HelpDesk
 from affairs.help.rules import HelpRules
 from affairs.help.tables import help_calls as help_table
+from affairs.licences.printing import PERMIT_MS, Prints
+from affairs.licences.register import Register
+from affairs.licences.tables import licences
+from affairs.problems import Refused
 from affairs.queue.blocks import Blocks
 from affairs.queue.booking import Booking
 from affairs.queue.calling import Windows
@@ -54,6 +58,9 @@ from hallkit.wire.help_api import HelpRequest, SessionSoFar
 from hallkit.wire.ratings_api import RatedSubject, RatingRequest
 from tests.fakes.matters import PROMISED
 from tests.unit.affairs.hall import APPLICANT, DEVICE, ITEM, SettableClock
+from tests.unit.affairs.licences_kit import OTHER as OTHER_HOLDER
+from tests.unit.affairs.licences_kit import issued, wanted
+from tests.unit.affairs.licences_kit import rows as kept_rows
 
 REQUEST = TicketRequest.model_validate({"item": ITEM, "applicant": APPLICANT})
 
@@ -347,6 +354,42 @@ async def test_what_a_person_let_be_kept_goes_in_the_end(
     clock.now += dt.timedelta(days=1096)
     assert (await swept(janitor))["holdings"] == 1
     assert await rows(store, holdings) == 0
+
+
+async def test_files_to_print_go_within_minutes_and_licences_long_after_their_end(
+    prints: Prints, register: Register, store: Store, janitor: Janitor, clock: SettableClock
+) -> None:
+    first = await issued(store, register, kind="driver_qualification", licence_class="b2")
+    lasting = await issued(store, register)
+    await prints.permit(wanted(first), device=DEVICE, key="permit-1")
+    assert await swept(janitor) == {}
+    clock.now += dt.timedelta(milliseconds=PERMIT_MS)
+    assert await swept(janitor) == {"print files": 1}
+    clock.now += dt.timedelta(days=1, hours=1)
+    assert await swept(janitor) == {"visits": 1}
+    clock.now += dt.timedelta(days=400)
+    assert (await swept(janitor))["permits"] == 1
+    clock.now = dt.datetime(2031, 1, 2, 4, tzinfo=dt.UTC) + dt.timedelta(days=1094)
+    assert "licences" not in await swept(janitor)
+    clock.now += dt.timedelta(days=2)
+    assert (await swept(janitor))["licences"] == 1
+    (left,) = await kept_rows(store, licences)
+    assert left.id == lasting
+    await store.transaction(lambda connection: register.revoke(connection, lasting))
+    clock.now += dt.timedelta(days=1097)
+    assert (await swept(janitor))["licences"] == 1
+
+
+async def test_who_asked_for_what_is_not_theirs_is_known_for_a_year(
+    prints: Prints, register: Register, store: Store, janitor: Janitor, clock: SettableClock
+) -> None:
+    licence = await issued(store, register)
+    with pytest.raises(Refused):
+        await prints.permit(wanted(licence, OTHER_HOLDER), device=DEVICE, key="permit-1")
+    clock.now += dt.timedelta(days=399)
+    assert "print refusals" not in await swept(janitor)
+    clock.now += dt.timedelta(days=2)
+    assert (await swept(janitor))["print refusals"] == 1
 
 
 def test_tickets_are_kept_as_long_as_their_keys() -> None:

@@ -48,7 +48,7 @@ SLIPS = (
     Slip(SITE, "port = 18480", 'port = "many"', "ops.port", "integer"),
     Slip(SITE, "# The demo hall.", "[bokers]\n#", "bokers", "'broker'"),
     Slip(MACHINE, 'id = "terminal-01"', "id = 1", "device.id", "string"),
-    Slip(MACHINE, 'role = "terminal"', 'role = "robot"', "device.role", '"terminal"'),
+    Slip(MACHINE, 'role = "terminal"', 'role = "robot"', "device.role", "'terminal'"),
     Slip(MACHINE, 'name = "1号自助终端"\n', "", "device.name", "is missing"),
     Slip(MACHINE, "popular = [", "popularr = [", "kiosk.popularr", "'popular'"),
     Slip(MACHINE, 'driver = "sdt"', 'driver = "sdd"', "peripherals[0].driver", "'sdt'"),
