@@ -126,13 +126,15 @@ class Decisions:
         self._clock = clock
         self._trusted = (signing_key.public_key(), *former_keys)
 
-    async def precheck(self, application: Application, *, key: str) -> Prechecked:
-        """Before the form. Unknown is no reason to stop: the form may tell, or the window."""
+    async def precheck(self, application: Application, *, key: str, ask: bool = True) -> Prechecked:
+        """Before the form. Unknown is no reason to stop: the form may tell, or the window.
+
+        Without `ask` no system hears of the person.
+        """
         pack = application.pack
         facts = self._known(application)
-        heard = await ask_all(
-            self._upstreams, pack, facts, self._clock, key=key, kinds=("precheck",)
-        )
+        kinds = ("precheck",) if ask else ()
+        heard = await ask_all(self._upstreams, pack, facts, self._clock, key=key, kinds=kinds)
         return Prechecked(deciding.prechecks(pack, _evidence(application, facts, heard)))
 
     async def decide(self, application: Application, *, decision_id: str) -> Decided:

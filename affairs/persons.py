@@ -20,6 +20,7 @@ from affairs.cases.tables import (
     continuations,
     decisions,
     holdings,
+    pushes,
 )
 from affairs.licences.filling import LicenceContent
 from affairs.licences.tables import licences
@@ -29,9 +30,9 @@ from hallkit.model.case import CaseState
 from hallkit.model.receipt import Receipt
 from hallkit.wire.affairs_api import TicketRequest
 
-ENDED = frozenset({CaseState.DRAFT, CaseState.RETURNED, CaseState.WITHDRAWN})
+ENDED = frozenset({CaseState.DRAFT, CaseState.RETURNED})
 """Cases that the office has not taken on; the others are its records, and stay as long as the law
-wants them."""
+wants them. What was withdrawn holds nobody any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class _Cases:
             (case_steps, case_steps.c.case_id),
             (decisions, decisions.c.case_id),
             (continuations, continuations.c.case_id),
+            (pushes, pushes.c.case_id),
             (cases, cases.c.id),
         ):
             connection.execute(table.delete().where(column.in_(ended)))

@@ -194,6 +194,7 @@ def _delete_cases(
     )
     if not old:
         return _batch(0)
+    connection.execute(tickets.update().where(tickets.c.case_id.in_(old)).values(case_id=None))
     for table, column in (
         (case_steps, case_steps.c.case_id),
         (decisions, decisions.c.case_id),

@@ -53,6 +53,7 @@ tickets = sa.Table(
     sa.Column("case_id", sa.String(26), nullable=True, comment="For which its holder comes"),
     sa.UniqueConstraint("service", "day", "sequence"),
     sa.UniqueConstraint("day", "number"),
+    sa.Index(None, "case_id"),
     sa.Index(None, "queue", "day", "state"),
     sa.Index(None, "day", "state", "place_ms"),
 )

@@ -73,4 +73,19 @@ def _matter(catalogue: Catalogue, kinds: Ask, *, without: list[str], words: Word
     labels = "、".join(kind.label for kind in asked)
     fits = len(labels) <= _LABELS_FIT
     detail = words("find.kinds" if fits else "find.many_kinds", kinds=labels, count=len(asked))
-    return [Found(code=f"{asked[0].code}/", plain_name=name, task_name=detail, kinds=tuple(asked))]
+    return [
+        Found(
+            code=f"{asked[0].code}/",
+            plain_name=name,
+            task_name=detail,
+            kinds=tuple(asked),
+            upstream=_all_need(catalogue, asked),
+        )
+    ]
+
+
+def _all_need(catalogue: Catalogue, kinds: list[Kind]) -> tuple[str, ...]:
+    """Systems without which none of these kinds can be done."""
+    items = [item for kind in kinds if (item := catalogue.item(kind.code)) is not None]
+    first, *others = items
+    return tuple(one for one in first.upstream if all(one in item.upstream for item in others))

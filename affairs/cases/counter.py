@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from affairs.cases import rows
 from affairs.cases.room import Room
+from affairs.cases.submitting import promised_by
 from affairs.cases.tables import cases
 from affairs.once import canonical
 from affairs.problems import ProblemCode, Refused
@@ -28,7 +29,7 @@ class Counter:
 
         def work(connection: sa.Connection) -> Case | None:
             case_id = self._case_at(connection, window)
-            if case_id is None or not rows.case_row(connection, case_id).content:
+            if case_id is None:
                 return None
             return self._room.view(connection, case_id)
 
@@ -60,21 +61,36 @@ class Counter:
         if order.do in _WITH_WORDS and not order.words.strip():
             raise Refused(ProblemCode.WORDS_MISSING)
         row = rows.case_row(connection, order.case)
-        if row.is_owed or not row.content:
-            raise Refused(ProblemCode.CASE_NOT_SO)  # being decided this moment, or withdrawn
+        if row.is_owed:
+            raise Refused(ProblemCode.CASE_NOT_SO)  # it is being decided this moment
         match order.do:
             case "accept":
                 self._accept(connection, row, order, window, by)
             case "return":
                 self._hand_in(connection, row, by)
-                self._step(connection, row, CaseState.RETURNED, by, order.words, verdict=None)
+                self._step(
+                    connection,
+                    row,
+                    CaseState.RETURNED,
+                    by,
+                    order.words,
+                    verdict=None,
+                    decision=None,
+                )
             case "approve":
                 self._accept(connection, row, order, window, by)
                 self._approve(connection, row, by)
             case "refuse":
                 self._accept(connection, row, order, window, by)
-                refused = Verdict.REFUSED.value
-                self._step(connection, row, CaseState.DECIDED, by, order.words, verdict=refused)
+                self._step(
+                    connection,
+                    row,
+                    CaseState.DECIDED,
+                    by,
+                    order.words,
+                    verdict=Verdict.REFUSED.value,
+                    decision=None,
+                )
             case "deliver":
                 self._step(connection, row, CaseState.DELIVERED, by)
         return order.case
@@ -92,17 +108,28 @@ class Counter:
             )
 
     def _hand_in(self, connection: sa.Connection, row: rows.Row, by: str) -> None:
-        """A draft that somebody brings to the window is submitted there."""
+        """A draft that somebody brings to the window is submitted there; the window has looked."""
+        if row.applicant_mac is None:
+            raise Refused(ProblemCode.IDENTITY_NEEDED)
         if row.state in EDITABLE:
-            self._step(connection, row, CaseState.SUBMITTED, by)
+            item = self._room.matter(row.item).item
+            promised = promised_by(item, self._room.today())
+            self._step(connection, row, CaseState.SUBMITTED, by, promised_by=promised)
 
     def _approve(self, connection: sa.Connection, row: rows.Row, by: str) -> None:
         room = self._room
         kind = room.matter(row.item).item.licence_kind
         content = rows.content_of(row, room.sealer)
         licence = room.licences.issue(connection, kind, content, row.id) if kind else None
-        approved = Verdict.APPROVED.value
-        self._step(connection, row, CaseState.DECIDED, by, verdict=approved, licence=licence)
+        self._step(
+            connection,
+            row,
+            CaseState.DECIDED,
+            by,
+            verdict=Verdict.APPROVED.value,
+            licence=licence,
+            decision=None,  # a person's word stands, not a machine's before it
+        )
 
     def _step(
         self,
@@ -128,24 +155,38 @@ class Counter:
 
     def _case_at(self, connection: sa.Connection, window: int) -> str | None:
         found: str | None = connection.execute(
-            sa.select(tickets.c.case_id)
+            sa.select(cases.c.id)
+            .join(tickets, tickets.c.case_id == cases.c.id)
             .join(windows, windows.c.ticket_id == tickets.c.id)
-            .where(windows.c.number == window)
+            .where(windows.c.number == window, cases.c.state != CaseState.WITHDRAWN.value)
         ).scalar_one_or_none()
         return found
 
 
 def open_case_of(connection: sa.Connection, applicant_mac: str, item: str) -> str | None:
-    """The case that somebody who takes a number for an item comes for; the newest."""
-    closed = (CaseState.DELIVERED, CaseState.WITHDRAWN)
+    """The case that somebody who takes a number for an item comes for: the newest that is open.
+
+    What a person decided is open until it is delivered; a draft comes behind whatever the office
+    has taken on.
+    """
+    open_ = (CaseState.DRAFT, CaseState.SUBMITTED, CaseState.ACCEPTED, CaseState.RETURNED)
+    to_be_fetched = sa.and_(
+        cases.c.state == CaseState.DECIDED.value,
+        cases.c.decision.is_(None),
+        cases.c.verdict == Verdict.APPROVED.value,
+    )
     found: str | None = connection.execute(
         sa.select(cases.c.id)
         .where(
             cases.c.applicant_mac == applicant_mac,
             cases.c.item == item,
-            cases.c.state.not_in([state.value for state in closed]),
+            sa.or_(cases.c.state.in_([state.value for state in open_]), to_be_fetched),
         )
-        .order_by(cases.c.opened_at_ms.desc(), cases.c.id.desc())
+        .order_by(
+            sa.case((cases.c.state == CaseState.DRAFT.value, 1), else_=0),
+            cases.c.opened_at_ms.desc(),
+            cases.c.id.desc(),
+        )
         .limit(1)
     ).scalar_one_or_none()
     return found

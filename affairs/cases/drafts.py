@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from affairs.cases import rows
 from affairs.cases.room import Room
-from affairs.cases.tables import cases, continuations
+from affairs.cases.tables import case_steps, cases, continuations, decisions, pushes
 from affairs.once import canonical
 from affairs.problems import ProblemCode, Refused
 from affairs.queue.rows import next_sequences
+from affairs.store import tickets
 from hallkit.model.case import EDITABLE, CaseState, case_number
 from hallkit.model.ids import new_id
+from hallkit.model.ticket import TicketState
 from hallkit.wire.base import Message
 from hallkit.wire.cases_api import (
     Case,
@@ -116,6 +118,7 @@ class Drafts:
 
         def make(connection: sa.Connection) -> str:
             room.editable(connection, case_id, device)
+            void_codes(connection, case_id, device)
             connection.execute(
                 continuations.insert().values(
                     code_mac=self._code_mac(code),
@@ -190,7 +193,10 @@ class Drafts:
                 sealer=room.sealer,
                 content=b"",
                 applicant_mac=None,
+                decision=None,
+                verdict=None,
             )
+            forget(connection, row)
             return wanted.case
 
         def work(connection: sa.Connection) -> CaseProgress:
@@ -217,6 +223,7 @@ class Drafts:
     def _take(self, connection: sa.Connection, row: rows.Row, device: str) -> None:
         if row.state not in EDITABLE:
             raise Refused(ProblemCode.CASE_NOT_SO)
+        void_codes(connection, row.id, device)
         self._change(connection, row, holder=device)
 
     def _of_person(self, connection: sa.Connection, wanted: CaseOfPerson) -> rows.Row:
@@ -269,6 +276,28 @@ class Drafts:
             return room.view(connection, done.subject)
 
         return await room.store.transaction(run)
+
+
+def void_codes(connection: sa.Connection, case_id: str, device: str) -> None:
+    """Codes that were made and not used open nothing any more."""
+    connection.execute(
+        continuations.update()
+        .where(continuations.c.case_id == case_id, continuations.c.used_by.is_(None))
+        .values(used_by=device)
+    )
+
+
+def forget(connection: sa.Connection, row: rows.Row) -> None:
+    """What was decided of a case and said of it, and the number that waits for it."""
+    for table in (decisions, pushes, continuations):
+        connection.execute(table.delete().where(table.c.case_id == row.id))
+    connection.execute(case_steps.update().where(case_steps.c.case_id == row.id).values(words=b""))
+    mine = (tickets.c.case_id == row.id, tickets.c.state == TicketState.WAITING.value)
+    connection.execute(
+        tickets.update()
+        .where(*mine)
+        .values(state=TicketState.VOID.value, request=b"", applicant_mac=None, case_id=None)
+    )
 
 
 def must_be_current(row: rows.Row, draft: CaseDraft) -> None:

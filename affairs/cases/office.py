@@ -25,6 +25,7 @@ from affairs.sealing import Sealer
 from affairs.store import Store
 from affairs.upstreams.port import Upstreams
 from hallkit.lexicon.words import Words
+from hallkit.model.case import CaseState
 from hallkit.runtime.clock import Clock
 from hallkit.wire.affairs_api import TicketRequest
 
@@ -88,7 +89,14 @@ class CaseFinder:
     ) -> str | None:
         if request.case:
             row = rows.case_row(connection, request.case)
-            if row.holder != device or row.item != request.item:
+            who = request.applicant
+            is_theirs = (
+                who is None
+                or row.applicant_mac is None
+                or row.applicant_mac == self.sealer.lookup(who.number)
+            )
+            is_over = row.state in (CaseState.DELIVERED, CaseState.WITHDRAWN)
+            if row.holder != device or row.item != request.item or not is_theirs or is_over:
                 raise Refused(ProblemCode.CASE_UNKNOWN)
             return request.case
         if request.applicant is None:

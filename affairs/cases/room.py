@@ -95,6 +95,8 @@ class Looked:
     content: CaseContent
     known: Known
     fields: tuple[PrefilledField, ...]
+    held: tuple[Holding, ...]
+    """May stand for materials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +127,21 @@ class Room:
     def look(self, connection: sa.Connection, content: CaseContent) -> Looked:
         """`Refused` if the answers fit no way through the item's questions."""
         matter, today = self.matter(content.item), self.today()
-        number = content.applicant.number if content.applicant is not None else None
-        mac = self.sealer.lookup(number) if number is not None else None
-        held, licences = self._held(connection, mac, today)
+        held, licences = self._held(connection, content, today)
+        if {one.key for one in content.materials} - {one.key for one in matter.item.materials}:
+            raise Refused(ProblemCode.REQUEST_INVALID)
         try:
             known = known_of(content, matter.item, held=held, licences=licences, today=today)
         except ValueError:
             raise Refused(ProblemCode.REQUEST_INVALID) from None
-        return Looked(matter, content, known, prefilled(matter.form, known))
+        return Looked(matter, content, known, prefilled(matter.form, known), held)
 
     def view(self, connection: sa.Connection, case_id: str) -> Case:
         """The case for whoever works on it."""
         row = rows.case_row(connection, case_id)
         content = rows.content_of(row, self.sealer)
         looked = self.look(connection, content)
-        held, _ = self._held(connection, row.applicant_mac, self.today())
+        held, _ = self._held(connection, content, self.today())
         return Case(
             case=row.id,
             number=row.number,
@@ -153,11 +155,15 @@ class Room:
         )
 
     def _held(
-        self, connection: sa.Connection, mac: str | None, today: dt.date
+        self, connection: sa.Connection, content: CaseContent, today: dt.date
     ) -> tuple[tuple[Holding, ...], tuple[HeldLicence, ...]]:
-        """What of a person may be used now, and the licences among it."""
-        if mac is None:
+        """What of a person may be used now, and the licences among it.
+
+        Only of whose card was read: a number can be typed by anybody.
+        """
+        if content.applicant is None or content.applicant.read != "card":
             return (), ()
+        mac = self.sealer.lookup(content.applicant.number)
         licences = tuple(self.licences.of_person(connection, mac, today))
         held = self.shelf.usable(connection, mac, licences, today)
         allowed = {one.holding for one in held}

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections import defaultdict
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from affairs.cases import rows
-from affairs.cases.drafts import must_be_current
+from affairs.cases.drafts import must_be_current, void_codes
 from affairs.cases.facts import form_sources, overwritten, with_prefilled
 from affairs.cases.room import Looked, Room
 from affairs.cases.tables import cases, pushes
@@ -25,20 +25,24 @@ from affairs.queue import rows as queue_rows
 from affairs.queue.issuing import Desk, NewTicket
 from affairs.queue.order import Order, place_ms, priority_of
 from affairs.queue.rows import next_sequences
-from hallkit.errors import StoreError, TrustError
+from affairs.store import tickets
+from hallkit.errors import HallError, TrustError, WireError
 from hallkit.guide.deciding import way_of
 from hallkit.guide.forms import check, form_facts
 from hallkit.lexicon.words import Words
 from hallkit.model.case import CaseState, HandedIn
 from hallkit.model.decision import Decision, RuleOutcome, RuleStatus, Verdict, Way
+from hallkit.model.form import FormDefinition
 from hallkit.model.ids import new_id
 from hallkit.model.item import Item
+from hallkit.model.ticket import TicketState
 from hallkit.runtime.clock import local, local_date
 from hallkit.runtime.log import get_logger
 from hallkit.wire.affairs_api import Applicant, FieldFault, TicketRequest
 from hallkit.wire.cases_api import (
     CaseContent,
     CaseDraft,
+    CaseMaterial,
     CaseOutcome,
     CasePrecheck,
     CaseReason,
@@ -53,6 +57,15 @@ PUSH_PAUSE_MS = 5_000
 PUSH_PAUSE_CAP_MS = 3_600_000
 PUSH_BATCH = 20
 _WORKDAYS = 5
+_FROM_HERE = frozenset({HandedIn.HELD, HandedIn.REUSED})
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Who finishes a case: one after the other."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted: int = 0
 
 
 class Submissions:
@@ -66,17 +79,26 @@ class Submissions:
         self._desk = desk
         self._order = order
         self._words = words
-        self._finishing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._finishing: dict[str, _Turn] = {}
         self._log = get_logger()
 
-    async def precheck(self, content: CaseContent, *, key: str) -> CasePrecheck:
-        """条件预检, before the form: what already speaks against it."""
+    async def precheck(self, content: CaseContent, *, device: str, key: str) -> CasePrecheck:
+        """条件预检, before the form: what already speaks against it.
+
+        Other systems are asked only about whose card was read.
+        """
         room = self._room
         looked = await room.store.transaction(lambda connection: room.look(connection, content))
         down = room.down_for(looked.matter.item)
         if looked.matter.pack is None:
             return CasePrecheck(systems_down=down)
-        checked = await self._decisions.precheck(_application("precheck", looked), key=key)
+        is_read = content.applicant is not None and content.applicant.read == "card"
+        asked_as = room.sealer.fingerprint(
+            b"precheck", device.encode(), key.encode(), canonical(content)
+        )
+        checked = await self._decisions.precheck(
+            _application("precheck", looked), key=asked_as, ask=is_read
+        )
         return CasePrecheck(failed=_reasons(checked.failed), systems_down=down)
 
     async def submit(self, case_id: str, draft: CaseDraft, *, device: str, key: str) -> CaseOutcome:
@@ -95,6 +117,8 @@ class Submissions:
                 content=canonical(draft),
                 work=lambda: self._take_in(connection, case_id, draft, device),
             )
+            if rows.case_row(connection, case_id).holder != device:
+                raise Refused(ProblemCode.CASE_ELSEWHERE)  # asked again, after it was passed on
 
         await room.store.transaction(work)
         await self.finish(case_id)
@@ -111,6 +135,7 @@ class Submissions:
         self._must_be_sound(looked, content)
         now_ms = room.clock.wall_ms()
         at_once = looked.matter.pack is not None
+        void_codes(connection, case_id, device)
         rows.move(
             connection,
             row,
@@ -133,9 +158,23 @@ class Submissions:
             raise Refused(ProblemCode.IDENTITY_NEEDED)
         if not looked.known.guide.is_done or looked.known.guide.ending is not None:
             raise Refused(ProblemCode.ANSWERS_MISSING)
+        faults = [
+            FieldFault(
+                field=f"materials.{one.key}",
+                text=self._words("form.not_held", field=_name_of(looked.matter.item, one.key)),
+            )
+            for one in content.materials
+            if one.how in _FROM_HERE and not _stands_for(looked, one)
+        ]
         form = looked.matter.form
-        if form is None:
-            return
+        if form is not None:
+            faults += self._faults_of(form, looked, content)
+        if faults:
+            raise Refused(ProblemCode.FORM_INCOMPLETE, tuple(faults))
+
+    def _faults_of(
+        self, form: FormDefinition, looked: Looked, content: CaseContent
+    ) -> list[FieldFault]:
         labels = {field.key: field.plain_label or field.label for field in form.fields}
         faults = [
             FieldFault(field=key, text=self._words("form.not_yours", field=labels[key]))
@@ -145,18 +184,21 @@ class Submissions:
         problems = check(
             form, content.values, today=self._room.today(), words=self._words, facts=facts
         )
-        faults += [FieldFault(field=one.field, text=one.text) for one in problems]
-        if faults:
-            raise Refused(ProblemCode.FORM_INCOMPLETE, tuple(faults))
+        return faults + [FieldFault(field=one.field, text=one.text) for one in problems]
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────
 
     async def finish(self, case_id: str) -> None:
         """Decide what is owed to a case, if anything is. May be called by anybody at any time."""
-        async with self._finishing[case_id]:
-            await self._finish(case_id)
-        if not self._finishing[case_id].locked():
-            self._finishing.pop(case_id, None)
+        turn = self._finishing.setdefault(case_id, _Turn())
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                await self._finish(case_id)
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._finishing[case_id]
 
     async def _finish(self, case_id: str) -> None:
         room = self._room
@@ -165,7 +207,13 @@ class Submissions:
             row = rows.case_row(connection, case_id)
             if not row.is_owed:
                 return None
-            return row, room.look(connection, rows.content_of(row, room.sealer))
+            try:
+                return row, room.look(connection, rows.content_of(row, room.sealer))
+            except Refused as gone:
+                # The catalogue knows the item, or its questions, no more: a person sees to it.
+                self._log.error("case.to_window", case=case_id, why=gone.problem_code)
+                self._owes_no_more(connection, row, Verdict.TO_WINDOW, None)
+                return None
 
         owed = await room.store.transaction(load)
         if owed is None:
@@ -182,9 +230,10 @@ class Submissions:
     def _settle(
         self, connection: sa.Connection, was: rows.Row, looked: Looked, decided: Decided | None
     ) -> None:
+        mine = (cases.c.id == was.id, cases.c.is_owed.is_(True), cases.c.decision == was.decision)
+        if connection.execute(cases.update().where(*mine).values(is_owed=False)).rowcount == 0:
+            return  # somebody else has settled it
         row = rows.case_row(connection, was.id)
-        if not row.is_owed or row.decision != was.decision:
-            return
         content = looked.content
         now_ms = self._room.clock.wall_ms()
         if decided is not None and decided.decision.verdict is Verdict.APPROVED:
@@ -194,12 +243,30 @@ class Submissions:
         verdict = decided.decision.verdict if decided is not None else Verdict.TO_WINDOW
         way = decided.decision.way if decided is not None else None
         way = way or way_of(looked.matter.item, looked.known.facts)
-        ticket_id = self._number_for(connection, row, content, way, now_ms)
+        ticket_id = self._waiting(connection, row.ticket_id) or self._number_for(
+            connection, row, content, way, now_ms
+        )
+        self._owes_no_more(connection, row, verdict, ticket_id)
+
+    def _owes_no_more(
+        self, connection: sa.Connection, row: rows.Row, verdict: Verdict, ticket_id: str | None
+    ) -> None:
         connection.execute(
             cases.update()
             .where(cases.c.id == row.id)
             .values(is_owed=False, verdict=verdict.value, ticket_id=ticket_id)
         )
+
+    def _waiting(self, connection: sa.Connection, ticket_id: str | None) -> str | None:
+        """The number of an earlier submission, if it still waits: nobody is called twice."""
+        if ticket_id is None:
+            return None
+        found: str | None = connection.execute(
+            sa.select(tickets.c.id).where(
+                tickets.c.id == ticket_id, tickets.c.state == TicketState.WAITING.value
+            )
+        ).scalar_one_or_none()
+        return found
 
     def _approve(
         self,
@@ -221,7 +288,6 @@ class Submissions:
                 at_ms=now_ms,
                 by=NODE,
                 sealer=room.sealer,
-                is_owed=False,
                 verdict=Verdict.APPROVED.value,
                 licence=licence,
             )
@@ -307,7 +373,7 @@ class Submissions:
             try:
                 await self.finish_left()
                 await self.push_owed()
-            except StoreError as fault:
+            except HallError as fault:
                 self._log.error("cases.not_seen_to", fault=str(fault))  # expected
             await self._room.clock.sleep(LOOK_EVERY_S)
 
@@ -328,7 +394,7 @@ class Submissions:
         for case_id in left:
             try:
                 await self.finish(case_id)
-            except (Refused, TrustError) as fault:
+            except HallError as fault:
                 self._log.error("case.not_finished", case=case_id, fault=str(fault))  # expected
         return len(left)
 
@@ -349,11 +415,17 @@ class Submissions:
         return told
 
     async def _push(self, owed: rows.Row) -> bool:
-        decided = await self._decisions.find(owed.case_id, owed.decision)
-        rules = await self._decisions.push(decided) if decided is not None else ()
+        is_read = True
+        rules: tuple[RuleOutcome, ...] = ()
+        try:
+            decided = await self._decisions.find(owed.case_id, owed.decision)
+            rules = await self._decisions.push(decided) if decided is not None else ()
+        except (TrustError, WireError) as fault:  # one that can't be read stops no other
+            self._log.error("push.unreadable", decision=owed.decision, fault=str(fault))
+            is_read = False
         open_ = [rule for rule in rules if rule.status is RuleStatus.UNKNOWN]
         mine = pushes.c.decision == owed.decision
-        if not open_:
+        if is_read and not open_:
             refused = [rule.key for rule in rules if rule.status is RuleStatus.FAILED]
             if refused:
                 self._log.error("push.refused", decision=owed.decision, rules=refused)
@@ -383,6 +455,19 @@ def ticket_request(content: CaseContent, case_id: str) -> TicketRequest:
         visit=content.visit,
         case=case_id,
     )
+
+
+def _stands_for(looked: Looked, material: CaseMaterial) -> bool:
+    """What is held of this person, of the kind that stands for the material."""
+    kinds = {one.key: one.held_as for one in looked.matter.item.materials}
+    return any(
+        one.holding == material.holding and one.kind == kinds.get(material.key)
+        for one in looked.held
+    )
+
+
+def _name_of(item: Item, key: str) -> str:
+    return next(one.plain_name or one.material_name for one in item.materials if one.key == key)
 
 
 def promised_by(item: Item, today: dt.date) -> dt.date | None:

@@ -55,12 +55,12 @@ async def _open_case(
 async def _precheck_case(
     content: CaseContent,
     node: NodeParameter,
-    device: Device,  # noqa: ARG001  # asked for its rights
+    device: Device,
     key: IdempotencyKey,
     response: Response,
 ) -> CasePrecheck:
     response.headers["Cache-Control"] = "no-store"
-    return await node.cases.submissions.precheck(content, key=key)
+    return await node.cases.submissions.precheck(content, device=device, key=key)
 
 
 @ROUTES.post(
@@ -72,12 +72,12 @@ async def _precheck_case(
 async def _find_cases(
     query: CaseQuery,
     node: NodeParameter,
-    device: Device,  # noqa: ARG001  # asked for its rights
+    device: Device,
     key: IdempotencyKey,  # noqa: ARG001  # changes nothing; the number stands in a body, not a URL
     response: Response,
 ) -> CasesFound:
     response.headers["Cache-Control"] = "no-store"
-    return await node.cases.progress.find(query)
+    return await node.cases.progress.find(query, device=device)
 
 
 @ROUTES.post(

@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("tickets", sa.Column("case_id", sa.String(26), nullable=True))
+    op.create_index("ix_tickets_case_id", "tickets", ["case_id"])
     _cases()
     _decisions()
     op.create_table(

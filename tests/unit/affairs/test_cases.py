@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from affairs.cases.drafts import CODE_MS
 from affairs.cases.facts import HeldLicence
 from affairs.cases.office import Office
-from affairs.cases.progress import LOCKED_MS, WRONG_LIMIT
+from affairs.cases.progress import LOCKED_MS, WRONG_LIMIT, WRONG_LIMIT_OF_DEVICE
 from affairs.cases.standing import Standings
 from affairs.cases.submitting import LEFT_MS, promised_by
 from affairs.cases.tables import cases, decisions, pushes
@@ -22,8 +22,8 @@ from affairs.queue.calling import Windows
 from affairs.queue.issuing import Queue
 from affairs.ratings.giving import CaseStanding
 from affairs.sealing import Sealer
-from affairs.store import Store
-from hallkit.model.case import CaseState, case_number, case_number_is_valid
+from affairs.store import Store, tickets
+from hallkit.model.case import CaseState, HandedIn, case_number, case_number_is_valid
 from hallkit.model.decision import NoAnswer, SourceKind, Verdict
 from hallkit.model.ids import new_id
 from hallkit.wire.affairs_api import TicketRequest, WindowOrder
@@ -32,10 +32,12 @@ from hallkit.wire.cases_api import (
     CaseApplicant,
     CaseContent,
     CaseDraft,
+    CaseMaterial,
     CaseOfPerson,
     CaseOrder,
     CaseOutcome,
     CaseQuery,
+    CasesFound,
     ContinuationCode,
     Holding,
     HoldingsConsent,
@@ -43,7 +45,7 @@ from hallkit.wire.cases_api import (
     SeenMaterial,
 )
 from tests.fakes.licences import FakeLicences
-from tests.fakes.matters import PROMISED, SENIOR
+from tests.fakes.matters import PROMISED, SENIOR, WITH_PUSH, FakeMatters
 from tests.fakes.rule_pack import PHONE
 from tests.fakes.upstreams import FakeUpstreams
 from tests.unit.affairs.hall import DEVICE, SettableClock
@@ -68,6 +70,10 @@ PROMISED_CONTENT = CaseContent(
 
 async def opened(office: Office, content: CaseContent = CONTENT) -> Case:
     return await office.drafts.open(content, device=DEVICE, key=new_id())
+
+
+async def look_up(office: Office, query: CaseQuery, device: str = DEVICE) -> CasesFound:
+    return await office.progress.find(query, device=device)
 
 
 async def submitted(
@@ -223,7 +229,7 @@ async def test_who_withdraws_is_forgotten(office: Office) -> None:
     case = await opened(office)
     told = await office.drafts.withdraw(by_person(case), device=DEVICE, key="withdraw1")
     assert told.state is CaseState.WITHDRAWN
-    assert (await office.progress.find(CaseQuery(number=ID_NUMBER))).cases == ()
+    assert (await look_up(office, CaseQuery(number=ID_NUMBER))).cases == ()
     with refused(ProblemCode.CASE_UNKNOWN):
         await office.drafts.resume(by_person(case), device=DEVICE, key="resume-01")
 
@@ -419,10 +425,10 @@ async def test_a_precheck_tells_before_the_form(office: Office, upstreams: FakeU
     young = APPLICANT.model_copy(update={"number": YOUNG})
     content = CONTENT.model_copy(update={"applicant": young})
     upstreams.fail("population", NoAnswer.DOWN)
-    told = await office.submissions.precheck(content, key="precheck1")
+    told = await office.submissions.precheck(content, device=DEVICE, key="precheck1")
     assert [one.said for one in told.failed] == ["age不好。"]
     assert told.systems_down == ("population",)
-    fine = await office.submissions.precheck(CONTENT, key="precheck2")
+    fine = await office.submissions.precheck(CONTENT, device=DEVICE, key="precheck2")
     assert fine.failed == ()
 
 
@@ -460,7 +466,7 @@ async def test_the_card_brings_the_case_to_the_window(
     decided = await order(office, "approve", case_id)
     assert decided.state is CaseState.DECIDED
     assert (await order(office, "deliver", case_id)).state is CaseState.DELIVERED
-    (found,) = (await office.progress.find(CaseQuery(number=ID_NUMBER))).cases
+    (found,) = (await look_up(office, CaseQuery(number=ID_NUMBER))).cases
     assert found.verdict is Verdict.APPROVED
     assert [step.state for step in found.steps] == [
         CaseState.DRAFT,
@@ -479,7 +485,7 @@ async def test_what_is_returned_says_why_and_comes_again(
         await order(office, "return", case_id, words=" ")
     returned = await order(office, "return", case_id, words="租房合同少一页")
     assert returned.state is CaseState.RETURNED
-    (found,) = (await office.progress.find(CaseQuery(number=ID_NUMBER))).cases
+    (found,) = (await look_up(office, CaseQuery(number=ID_NUMBER))).cases
     assert [one.text for one in found.reasons] == ["租房合同少一页"]
     case = await office.drafts.resume(
         CaseOfPerson(case=case_id, number=ID_NUMBER), device=DEVICE, key="resume-01"
@@ -519,7 +525,7 @@ async def test_a_machine_takes_a_number_for_its_own_case_alone(
 async def test_a_number_and_the_end_of_the_id_find_a_case(office: Office) -> None:
     outcome = await submitted(office)
     query = CaseQuery(case_number=outcome.number, tail=ID_NUMBER[-4:])
-    (found,) = (await office.progress.find(query)).cases
+    (found,) = (await look_up(office, query)).cases
     assert found.case == outcome.case
     assert NAME not in found.model_dump_json()
 
@@ -530,12 +536,12 @@ async def test_wrong_ends_lock_a_number_for_an_hour(office: Office, clock: Setta
     wrong = right.model_copy(update={"tail": "9999"})
     for _ in range(WRONG_LIMIT):
         with refused(ProblemCode.CASE_UNKNOWN):
-            await office.progress.find(wrong)
+            await look_up(office, wrong)
     with refused(ProblemCode.CASE_LOCKED):
-        await office.progress.find(right)
-    assert (await office.progress.find(CaseQuery(number=ID_NUMBER))).cases
+        await look_up(office, right)
+    assert (await look_up(office, CaseQuery(number=ID_NUMBER))).cases
     await clock.sleep(LOCKED_MS / 1000)
-    assert (await office.progress.find(right)).cases
+    assert (await look_up(office, right)).cases
 
 
 async def test_an_empty_end_and_an_unknown_number_find_nothing(office: Office) -> None:
@@ -543,7 +549,7 @@ async def test_an_empty_end_and_an_unknown_number_find_nothing(office: Office) -
     number = case_number(dt.date(2025, 1, 2), 1)
     for query in (CaseQuery(case_number=number), CaseQuery(case_number="1", tail="0016")):
         with refused(ProblemCode.CASE_UNKNOWN):
-            await office.progress.find(query)
+            await look_up(office, query)
 
 
 def test_a_case_number_notices_a_wrong_and_a_swapped_digit() -> None:
@@ -648,3 +654,215 @@ async def test_a_case_can_be_rated_once_it_is_decided(office: Office, store: Sto
     await submit(office, case)
     decided = await store.transaction(lambda connection: standings.standing(connection, case.case))
     assert decided == CaseStanding(is_decided=True, service="civil", is_known=True)
+
+
+# ── What a number that somebody typed opens: nothing ─────────────────────────────────────────
+
+
+async def test_a_typed_number_shows_nothing_that_is_held(
+    office: Office, windows: Windows, queue: Queue
+) -> None:
+    await consented(office)
+    await with_book(office, windows, queue)
+    typed = CONTENT.model_copy(update={"applicant": APPLICANT.model_copy(update={"read": "said"})})
+    assert (await opened(office, typed)).held == ()
+
+
+async def test_no_system_hears_of_somebody_whose_card_was_not_read(
+    office: Office, upstreams: FakeUpstreams
+) -> None:
+    pushed = WITH_PUSH.model_copy(
+        update={
+            "rules": (
+                WITH_PUSH.rules[1].model_copy(update={"kind": "precheck"}),
+                *WITH_PUSH.rules[2:],
+            )
+        }
+    )
+    office.submissions._room.matters.packs[WITH_PUSH.code] = pushed  # type: ignore[attr-defined]
+    typed = CONTENT.model_copy(update={"applicant": APPLICANT.model_copy(update={"read": "said"})})
+    await office.submissions.precheck(typed, device=DEVICE, key="precheck1")
+    assert upstreams.asked == []
+    await office.submissions.precheck(CONTENT, device=DEVICE, key="precheck1")
+    await office.submissions.precheck(CONTENT, device=OTHER_DEVICE, key="precheck1")
+    assert len({one.key for one in upstreams.asked}) == 2, "a key is a machine's own"
+
+
+async def test_what_is_said_to_be_held_must_be(office: Office) -> None:
+    claimed = CONTENT.model_copy(
+        update={"materials": (CaseMaterial(key="book", how=HandedIn.REUSED, holding="NOPE"),)}
+    )
+    with pytest.raises(Refused) as told:
+        await submitted(office, claimed)
+    assert [one.field for one in told.value.fields] == ["materials.book"]
+    with refused(ProblemCode.REQUEST_INVALID):
+        await opened(office, CONTENT.model_copy(update={"materials": (CaseMaterial(key="x"),)}))
+
+
+async def test_a_number_for_anothers_case_is_refused(office: Office, queue: Queue) -> None:
+    case = await opened(office, PROMISED_CONTENT)
+    stranger = {"name": "别人", "number": "11010519491231002X", "card_kind": "resident"}
+    request = TicketRequest.model_validate(
+        {"item": PROMISED.catalog_code, "case": case.case, "applicant": stranger}
+    )
+    with refused(ProblemCode.CASE_UNKNOWN):
+        await queue.issue(request, device=DEVICE, key="ticket-01")
+
+
+async def test_made_up_numbers_are_locked_like_real_ones_and_machines_too(office: Office) -> None:
+    made_up = CaseQuery(case_number=case_number(dt.date(2025, 1, 2), 999), tail="0012")
+    for _ in range(WRONG_LIMIT):
+        with refused(ProblemCode.CASE_UNKNOWN):
+            await look_up(office, made_up)
+    with refused(ProblemCode.CASE_LOCKED):
+        await look_up(office, made_up)
+    outcome = await submitted(office)
+    for sequence in range(WRONG_LIMIT_OF_DEVICE):
+        number = case_number(dt.date(2025, 1, 3), sequence)
+        with pytest.raises(Refused):
+            await look_up(office, CaseQuery(case_number=number, tail="0012"))
+    right = CaseQuery(case_number=outcome.number, tail=ID_NUMBER[-4:])
+    with refused(ProblemCode.CASE_LOCKED):
+        await look_up(office, right)
+    assert (await look_up(office, right, OTHER_DEVICE)).cases
+
+
+# ── Once, and by whom it was said last ───────────────────────────────────────────────────────
+
+
+async def test_one_hand_over_ends_every_other_code(office: Office) -> None:
+    case = await opened(office)
+    first = await office.drafts.hand_over(case.case, device=DEVICE, key="hand-0001")
+    second = await office.drafts.hand_over(case.case, device=DEVICE, key="hand-0002")
+    with refused(ProblemCode.CONTINUATION_USED):
+        await office.drafts.redeem(
+            ContinuationCode(code=first.code), device="form-1", key="redeem-01"
+        )
+    await office.drafts.resume(by_person(case), device=OTHER_DEVICE, key="resume-01")
+    with refused(ProblemCode.CONTINUATION_USED):
+        await office.drafts.redeem(
+            ContinuationCode(code=second.code), device="form-1", key="redeem-02"
+        )
+
+
+async def test_a_submission_is_told_again_only_to_who_holds_the_case(
+    office: Office, upstreams: FakeUpstreams, windows: Windows
+) -> None:
+    upstreams.fail("civil_affairs", NoAnswer.DOWN)
+    case = await opened(office)
+    await submit(office, case)
+    await windows.do(31, WindowOrder(do="open"), device=WINDOW, key="open-0001")
+    await windows.do(31, WindowOrder(do="next"), device=WINDOW, key="next-0001")
+    await order(office, "return", case.case, 31, words="照片太暗")
+    outcome = await submit(office, case)
+    assert (outcome.state, outcome.verdict, outcome.receipt) == (CaseState.RETURNED, None, None)
+    assert [one.text for one in outcome.reasons] == ["照片太暗"]
+    await office.drafts.resume(by_person(case), device=OTHER_DEVICE, key="resume-01")
+    with refused(ProblemCode.CASE_ELSEWHERE):
+        await submit(office, case)
+
+
+async def test_a_persons_word_stands_alone(
+    office: Office, upstreams: FakeUpstreams, windows: Windows
+) -> None:
+    upstreams.fail("civil_affairs", NoAnswer.DOWN)
+    case = await opened(office)
+    await submit(office, case)
+    await windows.do(31, WindowOrder(do="open"), device=WINDOW, key="open-0001")
+    await windows.do(31, WindowOrder(do="next"), device=WINDOW, key="next-0001")
+    await order(office, "approve", case.case, 31)
+    outcome = await submit(office, case)
+    assert (outcome.state, outcome.verdict) == (CaseState.DECIDED, Verdict.APPROVED)
+    assert (outcome.receipt, outcome.reasons, outcome.way) == (None, (), None)
+
+
+async def test_who_withdraws_after_a_decision_leaves_none_and_no_number(
+    office: Office, upstreams: FakeUpstreams, store: Store
+) -> None:
+    upstreams.fail("civil_affairs", NoAnswer.DOWN)
+    case = await opened(office)
+    outcome = await submit(office, case)
+    assert outcome.ticket is not None
+    await office.drafts.withdraw(by_person(case), device=DEVICE, key="withdraw1")
+    kept = await store.transaction(
+        lambda connection: (
+            connection.execute(sa.select(decisions)).all(),
+            connection.execute(sa.select(tickets.c.state, tickets.c.request)).all(),
+        )
+    )
+    assert kept[0] == []
+    assert [(row.state, row.request) for row in kept[1]] == [("void", b"")]
+
+
+async def test_a_case_that_comes_again_keeps_the_number_that_still_waits(
+    office: Office, upstreams: FakeUpstreams, store: Store
+) -> None:
+    upstreams.fail("civil_affairs", NoAnswer.DOWN)
+    case = await opened(office)
+    first = await submit(office, case)
+
+    def returned(connection: sa.Connection) -> None:
+        connection.execute(cases.update().values(state="returned"))
+
+    await store.transaction(returned)
+    back = await office.drafts.resume(by_person(case), device=DEVICE, key="resume-01")
+    second = await submit(office, back, key="submit-2")
+    assert first.ticket is not None
+    assert second.ticket is not None
+    assert second.ticket.id == first.ticket.id
+
+
+async def test_an_item_that_is_gone_leads_to_a_person(
+    office: Office, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = await opened(office)
+
+    async def cut(*_args: object, **_kwargs: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Decisions, "decide", cut)
+        with pytest.raises(asyncio.CancelledError):
+            await submit(office, case)
+    await clock.sleep(LEFT_MS / 1000)
+    with monkeypatch.context() as without:
+        without.setattr(FakeMatters, "item", lambda _self, _code: None)
+        await office.submissions.finish_left()
+    assert await office.submissions.finish_left() == 0
+    outcome = await office.submissions.outcome(case.case)
+    assert (outcome.state, outcome.verdict) == (CaseState.SUBMITTED, Verdict.TO_WINDOW)
+    assert office.submissions._finishing == {}
+
+
+async def test_a_push_that_cannot_be_read_stops_no_other(
+    office: Office, store: Store, clock: SettableClock
+) -> None:
+    await submitted(office)
+    await submitted(office, key="submit-2")
+
+    def spoil(connection: sa.Connection) -> None:
+        first = connection.execute(sa.select(sa.func.min(decisions.c.id))).scalar_one()
+        connection.execute(
+            decisions.update().where(decisions.c.id == first).values(sealed_record=b"spoilt")
+        )
+
+    await store.transaction(spoil)
+    assert await office.submissions.push_owed() == 1
+    left = await store.transaction(lambda connection: connection.execute(sa.select(pushes)).all())
+    assert [row.tries for row in left] == [1]
+
+
+async def test_an_approval_by_a_machine_is_not_brought_to_the_window_again(
+    office: Office, queue: Queue, windows: Windows
+) -> None:
+    await submitted(office)
+    request = TicketRequest.model_validate(
+        {
+            "item": "senior-card",
+            "applicant": {"name": NAME, "number": ID_NUMBER, "card_kind": "resident"},
+        }
+    )
+    await queue.issue(request, device=OTHER_DEVICE, key="ticket-01")
+    await windows.do(31, WindowOrder(do="open"), device=WINDOW, key="open-0001")
+    await windows.do(31, WindowOrder(do="next"), device=WINDOW, key="next-0001")
+    assert await office.counter.case(31) is None
