@@ -217,13 +217,14 @@ async def _main(ready: ReadyCallback) -> None:
                     waits=waits,
                     services=services,
                     catalogue=catalogue,
+                    help_desk=node.help_desk,
                     sealer=sealer,
                     site_name=settings.site.name,
                     clock=clock,
                 )
                 around += [
                     tasks.create_task(staff.serve(places.credentials, both_ready), name="staff"),
-                    tasks.create_task(staff.live.run(), name="staff live"),
+                    tasks.create_task(staff.follow(), name="staff live"),
                 ]
             await serve(
                 create_app(node),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp
 
 from affairs.audit import AuditLog, retention_step
+from affairs.help.desk import HelpDesk
 from affairs.publication import Offering
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
@@ -19,6 +21,7 @@ from affairs.sealing import Sealer
 from affairs.staff import limits, sessions
 from affairs.staff.accounts import Accounts
 from affairs.staff.door import Door, Keepers
+from affairs.staff.guide_pages import CallWords, GuidePages
 from affairs.staff.hall_pages import AuditPages, HallPages
 from affairs.staff.item_words import ItemWords
 from affairs.staff.limits import LoginBrake
@@ -31,6 +34,7 @@ from affairs.staff.view import HallReader, HallView, Panel
 from affairs.staff.window_pages import WindowPages
 from affairs.store import Store
 from hallkit.lexicon.words import words
+from hallkit.model.hall_map import HallMap
 from hallkit.runtime.clock import Clock
 from hallkit.store.retention import Step
 from hallkit.web.live import LiveView
@@ -47,9 +51,11 @@ class HallCatalogue(Offering, Protocol):
 
     def window_services(self) -> Mapping[int, AbstractSet[str]]: ...
 
+    def hall_map(self) -> HallMap | None: ...
+
 
 class Staff:
-    """Everything of the staff pages; `serve` it in a task, beside `live.run`."""
+    """Everything of the staff pages; `serve` it in a task, beside `follow`."""
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class Staff:
         waits: Waits,
         services: Mapping[str, Service],
         catalogue: HallCatalogue,
+        help_desk: HelpDesk,
         sealer: Sealer,
         site_name: str,
         clock: Clock,
@@ -113,11 +120,22 @@ class Staff:
             long_wait_minutes=section.long_wait_minutes,
             drawing=drawing,
         )
+        self._guides = GuidePages(
+            store=store,
+            desk=help_desk,
+            sessions=logins,
+            items=items,
+            call_words=CallWords(drawing.words, catalogue.hall_map),
+            log=log,
+            drawing=drawing,
+            clock=clock,
+        )
         self.site = Site(
             (
                 *Door(keepers, drawing, secure=section.tls).pages(),
                 *at_windows.pages(),
                 *self.whole_hall.pages(),
+                *self._guides.pages(),
                 *AuditPages(store=store, log=log, drawing=drawing).pages(),
             ),
             store=store,
@@ -139,8 +157,19 @@ class Staff:
             port=self._section.port,
             context=https_context(credentials) if self._section.tls else None,
             ready=ready,
-            before_stop=self.live.close,
+            before_stop=self._close,
         )
+
+    async def follow(self) -> None:
+        """Keep the pages true while somebody looks, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.live.run(), name="staff live")
+            tasks.create_task(self._guides.live.run(), name="guides live")
+            tasks.create_task(self._guides.listen(self.live.touch), name="guides listen")
+
+    def _close(self) -> None:
+        self.live.close()
+        self._guides.live.close()
 
 
 def retention_steps(days: int, key: Ed25519PrivateKey) -> Mapping[str, Step]:

@@ -6,23 +6,21 @@ that sending it twice does nothing twice. With the script the page follows the h
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from affairs.audit import AuditKind, AuditLog
-from affairs.http.node import KEY_PATTERN
-from affairs.problems import ProblemCode, Refused, problem
+from affairs.problems import ProblemCode, Refused
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
 from affairs.staff.item_words import ItemWords, Said, materials, said
+from affairs.staff.presses import LoggedOut, carried_out, must_be_in
 from affairs.staff.rights import Right
 from affairs.staff.seats import NotStanding, Seats
 from affairs.staff.sessions import Session, Sessions
@@ -39,8 +37,6 @@ LISTED = 10
 """So many of those who wait are shown; the others are counted."""
 _SEEN_KEPT = 4096
 _PIECES = ("state", "now", "orders", "case", "waiting", "skipped")
-_KEY = re.compile(KEY_PATTERN)
-_PROBLEMS = {code.value: code for code in ProblemCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +143,11 @@ class WindowPages:
         if whole is not None and case is not None:
             case = Case(case.answers, case.materials, *_person(whole), is_whole=True)
         told = self._told(session, hall, window, case)
-        code = ask.request.query_params.get("said", "")
         return self._drawing.page(
             ask,
             "window",
             status=status,
-            said=self._wording(code) if code else None,
+            said=self._drawing.said(ask),
             wanted=ask.request.query_params.get("service", ""),
             key=new_id,
             **told,
@@ -213,10 +208,8 @@ class WindowPages:
 
     async def _order(self, ask: Ask) -> Response:
         number, account = ask.request.path_params["number"], ask.known.account
-        key = ask.form.get("key", "")
-        if _KEY.fullmatch(key) is None:
-            return self._answered(ask, ProblemCode.KEY_INVALID.value)
-        try:
+
+        async def work(key: str) -> None:
             order = WindowOrder.model_validate(
                 {name: ask.form[name] for name in ("do", "ticket", "service") if name in ask.form}
             )
@@ -227,15 +220,10 @@ class WindowPages:
                 key=key,
                 also=self._record(ask.known, number, order),
             )
-        except ValidationError:
-            return self._answered(ask, ProblemCode.REQUEST_INVALID.value)
-        except Refused as why:
-            return self._answered(ask, why.problem_code.value)
-        except NotStanding as why:
-            return self._answered(ask, why.code)
-        finally:
-            self._live.touch()
-        return self._answered(ask, "")
+
+        code = await carried_out(ask, work)
+        self._live.touch()
+        return self._answered(ask, code)
 
     def _record(
         self, session: Session, number: int, order: WindowOrder
@@ -258,33 +246,14 @@ class WindowPages:
         return also
 
     def _must_stand(self, connection: sa.Connection, session: Session, number: int) -> None:
-        if not self._sessions.stands(connection, session.id):
-            raise NotStanding("logged out meanwhile")
+        must_be_in(self._sessions, connection, session)
         self._seats.must_be(connection, number, session.account.id)
 
     def _answered(self, ask: Ask, code: str) -> Response:
-        """What became of an order: for the script as JSON, else the page with fresh state."""
-        title, text = self._wording(code) if code else ("", "")
-        if ask.is_script:
-            status = 409 if code else 200
-            return JSONResponse({"ok": not code, "title": title, "text": text}, status)
+        wanted = ask.form.get("service", "")
+        keep = f"&service={wanted}" if wanted in self._services else ""  # not lost
         number = ask.request.path_params["number"]
-        query = ""
-        if code:
-            query = f"?said={code}"
-            wanted = ask.form.get("service", "")
-            if wanted in self._services:
-                query += f"&service={wanted}"  # what was chosen is not lost
-        return RedirectResponse(f"/windows/{number}{query}", 303)
-
-    def _wording(self, code: str) -> tuple[str, str]:
-        """What happened, and what to do."""
-        if code in _PROBLEMS:
-            known = problem(_PROBLEMS[code])
-            return known.title, known.detail
-        words = self._drawing.words
-        key = code if words.has(f"staff.{code}_title") else "failed"
-        return words(f"staff.{key}_title"), words(f"staff.{key}_text")
+        return self._drawing.answered(ask, code, f"/windows/{number}", keep=keep)
 
     # ── What somebody said ───────────────────────────────────────────────────────────────────
 
@@ -308,7 +277,7 @@ class WindowPages:
 
         try:
             found = await self._windows.case(window.number, also=also)
-        except (Refused, NotStanding):
+        except (Refused, NotStanding, LoggedOut):
             return None  # they went meanwhile: the next picture of the hall shows it
         while len(self._seen) >= _SEEN_KEPT:
             del self._seen[next(iter(self._seen))]
@@ -347,7 +316,7 @@ class WindowPages:
             found = await self._windows.case(number, also=also)
         except Refused as why:
             return self._answered(ask, why.problem_code.value)
-        except NotStanding as why:
+        except (NotStanding, LoggedOut) as why:
             return self._answered(ask, why.code)
         if ask.is_script:
             name, id_number = _person(found)

@@ -45,7 +45,7 @@
       key.value = "";
       say(told.ok ? "" : told.title, told.text);
       // No stream: the page as it is now.
-      if (told.again || (told.ok && document.getElementById("live").dataset.live !== "on")) location.reload();
+      if (told.again || (told.ok && document.getElementById("live")?.dataset.live !== "on")) location.reload();
     } catch {
       say(document.body.dataset.unsent, "");
     } finally {
@@ -54,7 +54,7 @@
   }
 
   async function reveal(form) {
-    const shown = form.closest("#identity");
+    const shown = form.closest(".identity");
     try {
       const told = await send(form);
       if (!told.ok) return say(told.title, told.text);
@@ -97,6 +97,24 @@
     if (!button) return;
     event.preventDefault();
     if (!event.repeat) button.click();
+  });
+
+  // Who is called hears of it: the tab's title counts, the page flashes, a telephone trembles.
+  const title = document.title.replace(/^\(\d+\) /, "");
+  let rang = new Set((document.getElementById("ringing")?.dataset.calls || "").split(" "));
+  function ring(piece) {
+    const calls = (piece.dataset.calls || "").split(" ").filter(Boolean);
+    document.title = calls.length ? `(${calls.length}) ${title}` : title;
+    const isNew = calls.some((one) => !rang.has(one));
+    rang = new Set(calls);
+    if (!isNew) return;
+    document.body.classList.remove("rings");
+    requestAnimationFrame(() => document.body.classList.add("rings"));
+    // Browsers let a page tremble only after somebody has touched it.
+    if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.([400, 200, 400, 200, 400]);
+  }
+  document.addEventListener("placed", (event) => {
+    if (event.target.id === "ringing") ring(event.target);
   });
 
   // A menu closes when one looks elsewhere.

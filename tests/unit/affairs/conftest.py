@@ -39,6 +39,10 @@ from tests.fakes.licences import FakeLicences
 from tests.fakes.matters import FakeMatters
 from tests.fakes.upstreams import FakeUpstreams
 from tests.unit.affairs.hall import CALLERS, DEVICE, ITEM, WINDOWS, Cases, SettableClock, client
+from tests.unit.affairs.staff_place import catalogue, clerk, place
+
+__all__ = ["catalogue", "clerk", "place"]
+"""Fixtures of the staff pages."""
 
 
 @pytest.fixture
