@@ -214,6 +214,7 @@ async def _main(ready: ReadyCallback) -> None:
                     settings.affairs.staff,
                     store=store,
                     windows=windows,
+                    office=office,
                     waits=waits,
                     services=services,
                     catalogue=catalogue,

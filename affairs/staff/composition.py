@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp
 
 from affairs.audit import AuditLog, retention_step
+from affairs.cases.office import Office
 from affairs.help.desk import HelpDesk
 from affairs.publication import Offering
 from affairs.queue.calling import Windows
@@ -20,6 +21,7 @@ from affairs.queue.waits import Waits
 from affairs.sealing import Sealer
 from affairs.staff import limits, sessions
 from affairs.staff.accounts import Accounts
+from affairs.staff.case_file import CaseWords
 from affairs.staff.door import Door, Keepers
 from affairs.staff.guide_pages import CallWords, GuidePages
 from affairs.staff.hall_pages import AuditPages, HallPages
@@ -34,7 +36,9 @@ from affairs.staff.view import HallReader, HallView, Panel
 from affairs.staff.window_pages import WindowPages
 from affairs.store import Store
 from hallkit.lexicon.words import words
+from hallkit.model.form import FormDefinition
 from hallkit.model.hall_map import HallMap
+from hallkit.model.item import Item
 from hallkit.runtime.clock import Clock
 from hallkit.store.retention import Step
 from hallkit.web.live import LiveView
@@ -53,6 +57,10 @@ class HallCatalogue(Offering, Protocol):
 
     def hall_map(self) -> HallMap | None: ...
 
+    def item(self, code: str) -> Item | None: ...
+
+    def form(self, code: str) -> FormDefinition | None: ...
+
 
 class Staff:
     """Everything of the staff pages; `serve` it in a task, beside `follow`."""
@@ -63,6 +71,7 @@ class Staff:
         *,
         store: Store,
         windows: Windows,
+        office: Office,
         waits: Waits,
         services: Mapping[str, Service],
         catalogue: HallCatalogue,
@@ -103,6 +112,8 @@ class Staff:
         at_windows = WindowPages(
             store=store,
             windows=windows,
+            office=office,
+            case_words=CaseWords(drawing.words, catalogue),
             services=services,
             reader=reader,
             live=self.live,

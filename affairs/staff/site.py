@@ -35,7 +35,7 @@ from hallkit.web.pages import Assets, environment
 
 COOKIE = "hallkit_staff"
 FORM_LIMIT = 16 * 1024
-_FIELDS = 50
+_FIELDS = 150
 _ASSET = "/assets/{name}"
 LOGIN = "/login"
 PASSWORD = "/password"  # noqa: S105  # a path

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from affairs.cases.tables import cases
 from affairs.queue.services import Service
 from affairs.queue.waits import Waits, WindowServices
 from affairs.staff.seats import Seat, Seats
@@ -38,6 +39,8 @@ class TicketView:
     state_at_ms: int
     called_at_ms: int | None
     calls: int
+    case_as: str
+    """Which case belongs to it, and how it stands: another text when that changed; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class HallReader:
             row.id: _ticket(row)
             for row in connection.execute(
                 sa.select(*_TICKET)
+                .join_from(tickets, cases, tickets.c.case_id == cases.c.id, isouter=True)
                 .where(
                     tickets.c.day == day,
                     tickets.c.state.in_([state.value for state in _PRESENT]),
@@ -234,6 +238,10 @@ _TICKET = (
     tickets.c.state_at_ms,
     tickets.c.called_at_ms,
     tickets.c.calls,
+    tickets.c.case_id,
+    cases.c.revision,
+    cases.c.state.label("case_state"),
+    cases.c.is_owed,
 )
 """Without what is sealed."""
 
@@ -250,6 +258,9 @@ def _ticket(row: Any) -> TicketView:
         state_at_ms=row.state_at_ms,
         called_at_ms=row.called_at_ms,
         calls=row.calls,
+        case_as=f"{row.case_id} {row.case_state} {row.revision} {row.is_owed}"
+        if row.case_id is not None
+        else "",
     )
 
 

@@ -16,9 +16,11 @@ from sse_starlette.sse import EventSourceResponse
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from affairs.audit import AuditKind, AuditLog
+from affairs.cases.office import Office
 from affairs.problems import ProblemCode, Refused
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
+from affairs.staff.case_file import WITH_WORDS, CaseFile, CaseWords
 from affairs.staff.item_words import ItemWords, Said, materials, said
 from affairs.staff.presses import LoggedOut, carried_out, must_be_in
 from affairs.staff.rights import Right
@@ -31,12 +33,15 @@ from hallkit.model.identity import mask_id_number, mask_name
 from hallkit.model.ids import new_id
 from hallkit.web.live import LiveView, Pieces
 from hallkit.wire.affairs_api import TicketCase, WindowOrder
+from hallkit.wire.cases_api import CaseOrder
 
 _WINDOW = "/windows/{number:int}"
+_SEEN = "seen."
+"""Before a material's key in the name of the box that is ticked for it."""
 LISTED = 10
 """So many of those who wait are shown; the others are counted."""
 _SEEN_KEPT = 4096
-_PIECES = ("state", "now", "orders", "case", "waiting", "skipped")
+_PIECES = ("state", "now", "orders", "file", "case", "waiting", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class WindowPages:
         *,
         store: Store,
         windows: Windows,
+        office: Office,
+        case_words: CaseWords,
         services: Mapping[str, Service],
         reader: HallReader,
         live: LiveView[HallView],
@@ -68,6 +75,8 @@ class WindowPages:
     ) -> None:
         self._store = store
         self._windows = windows
+        self._office = office
+        self._case_words = case_words
         self._services = services
         self._reader = reader
         self._live = live
@@ -86,6 +95,7 @@ class WindowPages:
             Page("GET", _WINDOW, Right.SERVE, self._within(self._drawn)),
             Page("GET", f"{_WINDOW}/events", Right.SERVE, self._within(self._events)),
             Page("POST", f"{_WINDOW}/orders", Right.SERVE, self._within(self._order)),
+            Page("POST", f"{_WINDOW}/case", Right.SERVE, self._within(self._case_order)),
             Page("POST", f"{_WINDOW}/identity", Right.SEE_PERSON, self._within(self._identity)),
         )
 
@@ -143,12 +153,14 @@ class WindowPages:
         if whole is not None and case is not None:
             case = Case(case.answers, case.materials, *_person(whole), is_whole=True)
         told = self._told(session, hall, window, case)
+        told["file"] = await self._file(session, window)
         return self._drawing.page(
             ask,
             "window",
             status=status,
             said=self._drawing.said(ask),
             wanted=ask.request.query_params.get("service", ""),
+            whole=whole is not None,
             key=new_id,
             **told,
         )
@@ -157,7 +169,7 @@ class WindowPages:
         return EventSourceResponse(self._stream(ask.known, ask.request.path_params["number"]))
 
     def _stream(self, session: Session, number: int) -> AsyncIterator[ServerSentEvent]:
-        shown: dict[str, Case | None] = {}
+        shown: dict[str, tuple[Case | None, CaseFile | None]] = {}
         drawn: tuple[object, Pieces] = (None, {})
 
         async def pieces_of(hall: HallView) -> Pieces | None:
@@ -165,10 +177,12 @@ class WindowPages:
             if session.id not in hall.sessions or window is None:
                 return None
             here = _is_mine(session, window) and window.ticket is not None
-            key = window.ticket.id if here and window.ticket is not None else ""
+            ticket = window.ticket
+            key = f"{ticket.id} {ticket.case_as}" if here and ticket is not None else ""
             if key not in shown:
                 shown.clear()
-                shown[key] = await self._case(session, window)
+                read = await self._case(session, window), await self._file(session, window)
+                shown[key] = read
             seen = (
                 window,
                 hall.waiting_for(window.services),
@@ -178,9 +192,11 @@ class WindowPages:
             nonlocal drawn
             if drawn[0] == seen:  # a hall has many windows, and most look as a second ago
                 return drawn[1]
-            told = self._told(session, hall, window, shown[key])
+            case, file = shown[key]
+            told = self._told(session, hall, window, case)
             # No key of a press: the script makes one when somebody presses.
             told |= {"form_token": session.form_token, "key": lambda: "", "wanted": ""}
+            told |= {"file": file, "whole": False}
             pieces = {name: self._drawing.piece(f"window_{name}", **told) for name in _PIECES}
             drawn = (seen, pieces)
             return pieces
@@ -224,6 +240,45 @@ class WindowPages:
         code = await carried_out(ask, work)
         self._live.touch()
         return self._answered(ask, code)
+
+    async def _case_order(self, ask: Ask) -> Response:
+        """What is to become of the case of whoever is at the window."""
+        number, account = ask.request.path_params["number"], ask.known.account
+
+        async def work(key: str) -> None:
+            do = ask.form.get("do", "")
+            seen = [name.removeprefix(_SEEN) for name in ask.form if name.startswith(_SEEN)]
+            order = CaseOrder.model_validate(
+                {
+                    "do": do,
+                    "case": ask.form.get("case", ""),
+                    "words": ask.form.get("words", "") if do in WITH_WORDS else "",
+                    "seen": [{"key": one} for one in seen] if do == "accept" else [],
+                }
+            )
+            await self._office.counter.do(
+                number,
+                order,
+                device=f"staff-{account.id}",
+                key=key,
+                also=lambda one, case: self._note_case(one, ask.known, number, case, order.do),
+            )
+
+        code = await carried_out(ask, work)
+        self._live.touch()
+        return self._answered(ask, code)
+
+    def _note_case(
+        self, connection: sa.Connection, session: Session, number: int, case: str, do: str
+    ) -> None:
+        self._must_stand(connection, session, number)
+        self._log.add(
+            connection,
+            AuditKind.CASE_ORDER,
+            actor=session.account.id,
+            subject=case,
+            detail={"window": number, "case": do},
+        )
 
     def _record(
         self, session: Session, number: int, order: WindowOrder
@@ -284,6 +339,32 @@ class WindowPages:
         self._seen[session.id, found.ticket] = None
         return await self._shown(found) if found.ticket == seen[1] else None
 
+    async def _file(self, session: Session, window: WindowView) -> CaseFile | None:
+        """The case that belongs to the ticket. The log says it once for each login and case."""
+        if not _is_mine(session, window) or window.ticket is None or not window.ticket.case_as:
+            return None
+
+        def also(connection: sa.Connection, case: str) -> None:
+            self._must_stand(connection, session, window.number)
+            if (session.id, case) not in self._seen:
+                self._log.add(
+                    connection,
+                    AuditKind.CASE_SEEN,
+                    actor=session.account.id,
+                    subject=case,
+                    detail={"window": window.number},
+                )
+
+        try:
+            case = await self._office.counter.case(window.number, also=also)
+            if case is None:
+                return None
+            outcome = await self._office.submissions.outcome(case.case)
+        except (Refused, NotStanding, LoggedOut):
+            return None  # it went meanwhile: the next picture of the hall shows it
+        self._seen[session.id, case.case] = None
+        return self._case_words.file(case, outcome)
+
     async def _shown(self, found: TicketCase) -> Case:
         text = await self._items.text(found.request.item)
         name, number = _person(found)
@@ -320,7 +401,14 @@ class WindowPages:
             return self._answered(ask, why.code)
         if ask.is_script:
             name, id_number = _person(found)
-            return JSONResponse({"ok": True, "name": name, "number": id_number})
+            told: dict[str, object] = {"ok": True, "name": name, "number": id_number}
+            window = (await self._reader.read()).windows[number]
+            file = await self._file(session, window)
+            here = window.ticket
+            # The next person may have come meanwhile.
+            if file and here and here.id == ticket and here.case_as.startswith(file.id):
+                told["fields"] = file.hidden
+            return JSONResponse(told)
         return await self._drawn(ask, whole=found)
 
 

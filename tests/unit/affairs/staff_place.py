@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from affairs.audit import AuditLog, latest
+from affairs.cases.office import Office
 from affairs.help.desk import HelpDesk
 from affairs.publication import Publication
 from affairs.queue.calling import Windows
@@ -29,9 +30,11 @@ from affairs.staff.settings import StaffSection
 from affairs.store import Store
 from hallkit.catalogue import snapshot
 from hallkit.model.content import Content
+from hallkit.model.form import FormDefinition
 from hallkit.model.ids import new_id
 from hallkit.model.item import Item, Material, Option, Question
 from hallkit.wire.affairs_api import Applicant, CatalogueManifest, TicketRequest
+from tests.fakes.matters import FakeMatters
 from tests.unit.affairs.hall import DEVICE, ITEM, NAME, NUMBER, WINDOWS, SettableClock
 
 HOST = "http://staff"
@@ -75,6 +78,12 @@ class Catalogue:
 
     def hall_map(self) -> None:
         return None
+
+    def item(self, code: str) -> Item | None:
+        return FakeMatters().item(code)
+
+    def form(self, code: str) -> FormDefinition | None:
+        return FakeMatters().form(code)
 
 
 class Visitor:
@@ -189,6 +198,7 @@ async def place(  # noqa: PLR0917  # pytest gives them by name
     store: Store,
     queue: Queue,
     windows: Windows,
+    office: Office,
     waits: Waits,
     desk: Desk,
     catalogue: Catalogue,
@@ -200,6 +210,7 @@ async def place(  # noqa: PLR0917  # pytest gives them by name
         StaffSection(tls=False),
         store=store,
         windows=windows,
+        office=office,
         waits=waits,
         services=desk.services,
         catalogue=catalogue,

@@ -36,6 +36,7 @@ EXPECTED = {
     "GET /windows/{number:int}": Right.SERVE,
     "GET /windows/{number:int}/events": Right.SERVE,
     "POST /windows/{number:int}/orders": Right.SERVE,
+    "POST /windows/{number:int}/case": Right.SERVE,
     "POST /windows/{number:int}/identity": Right.SEE_PERSON,
     "GET /hall": Right.WATCH_HALL,
     "GET /hall/events": Right.WATCH_HALL,
@@ -117,7 +118,7 @@ async def test_a_window_is_for_those_who_may_stand_there(place: Place) -> None:
     for path in ("/windows/12", "/windows/12/events", "/windows/999"):
         assert (await visitor.get(path)).status_code == 403
     await visitor.get("/windows/5")
-    for what in ("stand", "orders", "identity"):
+    for what in ("stand", "orders", "case", "identity"):
         assert (await visitor.post(f"/windows/12/{what}")).status_code == 403
 
 
@@ -291,7 +292,7 @@ async def test_who_writes_too_often_is_told_to_wait(clerk: Visitor) -> None:
 async def test_long_forms_and_unknown_pages(clerk: Visitor) -> None:
     answer = await clerk.post("/windows/12/orders", do="x" * 20_000)
     assert answer.status_code == 413
-    many = {f"field{number}": "x" for number in range(60)}
+    many = {f"field{number}": "x" for number in range(160)}
     assert (await clerk.post("/windows/12/orders", **many)).status_code == 413
     assert (await clerk.post("/windows")).status_code == 404  # no such form
     assert (await clerk.get("/nothing")).status_code == 404
