@@ -219,6 +219,8 @@ async def _main(ready: ReadyCallback) -> None:
                     services=services,
                     catalogue=catalogue,
                     help_desk=node.help_desk,
+                    call_backs=call_backs,
+                    satisfaction=node.satisfaction,
                     sealer=sealer,
                     site_name=settings.site.name,
                     clock=clock,

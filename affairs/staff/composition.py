@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
@@ -18,15 +18,19 @@ from affairs.publication import Offering
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
 from affairs.queue.waits import Waits
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.staff import limits, sessions
 from affairs.staff.accounts import Accounts
+from affairs.staff.call_back_pages import BackWords, CallBackPages
 from affairs.staff.case_file import CaseWords
 from affairs.staff.door import Door, Keepers
 from affairs.staff.guide_pages import CallWords, GuidePages
 from affairs.staff.hall_pages import AuditPages, HallPages
 from affairs.staff.item_words import ItemWords
 from affairs.staff.limits import LoginBrake
+from affairs.staff.panels import CallBacksPanel, HelpPanel, RatingsPanel
 from affairs.staff.passwords import Passwords
 from affairs.staff.seats import Seats
 from affairs.staff.sessions import Sessions
@@ -76,10 +80,11 @@ class Staff:
         services: Mapping[str, Service],
         catalogue: HallCatalogue,
         help_desk: HelpDesk,
+        call_backs: CallBacks,
+        satisfaction: Satisfaction,
         sealer: Sealer,
         site_name: str,
         clock: Clock,
-        panels: Sequence[Panel] = (),
         passwords: Passwords | None = None,
     ) -> None:
         self._section = section
@@ -89,6 +94,13 @@ class Staff:
         seats = Seats(log, clock)
         drawing = Drawing(words("zh_CN"), clock, site_name=site_name)
         items = ItemWords(catalogue, catalogue.plain_name)
+        about_calls = CallWords(drawing.words, catalogue.hall_map)
+        about_backs = BackWords(drawing.words, services)
+        panels: tuple[Panel, ...] = (
+            HelpPanel(help_desk, about_calls),
+            CallBacksPanel(call_backs, about_backs),
+            RatingsPanel(satisfaction, drawing.words),
+        )
         reader = HallReader(
             store,
             services=services,
@@ -129,6 +141,7 @@ class Staff:
             live=self.live,
             items=items,
             long_wait_minutes=section.long_wait_minutes,
+            panel_paths={one.key: one.path for one in panels},
             drawing=drawing,
         )
         self._guides = GuidePages(
@@ -136,7 +149,16 @@ class Staff:
             desk=help_desk,
             sessions=logins,
             items=items,
-            call_words=CallWords(drawing.words, catalogue.hall_map),
+            call_words=about_calls,
+            log=log,
+            drawing=drawing,
+            clock=clock,
+        )
+        backs = CallBackPages(
+            store=store,
+            call_backs=call_backs,
+            sessions=logins,
+            about=about_backs,
             log=log,
             drawing=drawing,
             clock=clock,
@@ -147,6 +169,7 @@ class Staff:
                 *at_windows.pages(),
                 *self.whole_hall.pages(),
                 *self._guides.pages(),
+                *backs.pages(),
                 *AuditPages(store=store, log=log, drawing=drawing).pages(),
             ),
             store=store,

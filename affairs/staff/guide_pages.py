@@ -23,7 +23,7 @@ from affairs.staff.item_words import ItemWords, Said, materials, said
 from affairs.staff.presses import LoggedOut, carried_out, must_be_in
 from affairs.staff.rights import Right
 from affairs.staff.sessions import Session, Sessions
-from affairs.staff.site import Ask, Drawing, Page
+from affairs.staff.site import Ask, Drawing, Page, Tone
 from affairs.staff.tables import accounts
 from affairs.store import Store, tickets
 from hallkit.lexicon.words import Words
@@ -41,7 +41,7 @@ _PIECES = ("mine", "ringing", "others")
 _OUTCOMES = tuple(one for one in HelpOutcome if one is not HelpOutcome.FORGOTTEN)
 """What a person says; that a call was forgotten only the node says."""
 _SEEN_KEPT = 4096
-_LEVEL_TONES = {
+_LEVEL_TONES: Mapping[Reach, Tone] = {
     Reach.HELPERS: "attention",
     Reach.SUPERVISORS: "attention",
     Reach.EVERYBODY: "fault",
@@ -101,7 +101,7 @@ class CallWords:
         """Who has been told."""
         return self._words(f"staff.help.reach.{call.reach.value}", level=call.level)
 
-    def tone(self, call: OpenCall) -> str:
+    def tone(self, call: OpenCall) -> Tone:
         return _LEVEL_TONES[call.reach]
 
 

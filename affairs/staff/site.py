@@ -102,6 +102,7 @@ LINKS = (
     Link("/windows", "staff.nav.windows", Right.SERVE),
     Link("/hall", "staff.nav.hall", Right.WATCH_HALL),
     Link("/help", "staff.nav.help", Right.GUIDE),
+    Link("/call-backs", "staff.nav.call_backs", Right.CALL_BACK),
     Link("/audit", "staff.nav.audit", Right.READ_AUDIT),
 )
 

@@ -17,6 +17,7 @@ from affairs.queue.services import Service
 from affairs.queue.waits import Waits, WindowServices
 from affairs.staff.seats import Seat, Seats
 from affairs.staff.sessions import Sessions
+from affairs.staff.site import Tone
 from affairs.store import Store, calls, tickets, windows
 from hallkit.model.ticket import Priority, TicketState, WindowState
 from hallkit.runtime.clock import Clock, local_date
@@ -87,9 +88,9 @@ class PanelLine:
 
     id: str
     text: str
-    at_ms: int
-    tone: str = "plain"
-    """`plain`, `attention` or `fault`."""
+    at_ms: int | None
+    """None: of no moment."""
+    tone: Tone = "plain"
 
 
 class Panel(Protocol):
@@ -100,8 +101,13 @@ class Panel(Protocol):
         """The title is `staff.panel.<key>` of the words."""
         ...
 
+    @property
+    def path(self) -> str:
+        """Page on which one can do something about it; may be empty."""
+        ...
+
     def lines(self, connection: sa.Connection) -> Sequence[PanelLine]:
-        """Newest first, few. Nothing personal."""
+        """The most urgent first. Nothing personal."""
         ...
 
 

@@ -19,13 +19,16 @@ from affairs.staff.rights import Role
 from affairs.store import Store
 from hallkit.clients.affairs import AffairsClient
 from hallkit.clients.help import HelpClient
+from hallkit.clients.ratings import RatingsClient
 from hallkit.model.help import HelpReason
 from hallkit.model.ids import new_id
+from hallkit.model.rating import RatedKind, RatingChannel, RatingLevel, RatingTag
 from hallkit.model.ticket import Priority, Ticket
 from hallkit.runtime.clock import SystemClock
 from hallkit.wire.affairs_api import Applicant, TicketRequest
 from hallkit.wire.cases_api import CASES, Case, CaseApplicant, CaseContent
 from hallkit.wire.help_api import HelpRequest, SessionSoFar
+from hallkit.wire.ratings_api import RatedSubject, RatingRequest
 from tests.integration.affairs_node import HOST, Hall
 
 CHROMIUM = "/usr/bin/chromium"
@@ -164,6 +167,20 @@ async def call_for_help(affairs: AffairsClient, *, visit: str = "") -> str:
     )
     wanted = HelpRequest(reason=HelpReason.ELDERLY, session=session)
     return (await HelpClient(affairs).call(wanted, new_id())).call
+
+
+async def rate(affairs: AffairsClient, level: RatingLevel) -> None:
+    """Somebody who was served at a machine says what they think."""
+    request = RatingRequest(
+        subject=RatedSubject(kind=RatedKind.VISIT, id=new_id()),
+        level=level,
+        tags=(RatingTag.SLOW,) if level.is_bad else (),
+        words="等了一个上午" if level.is_bad else "",
+        channel=RatingChannel.TERMINAL,
+        rated_at_ms=SystemClock().wall_ms(),
+        contact="13800000000" if level.is_bad else "",
+    )
+    await RatingsClient(affairs).give(request, new_id())
 
 
 @asynccontextmanager

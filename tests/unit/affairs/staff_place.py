@@ -21,6 +21,8 @@ from affairs.publication import Publication
 from affairs.queue.calling import Windows
 from affairs.queue.issuing import Desk, Queue
 from affairs.queue.waits import Waits
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.staff.accounts import Accounts
 from affairs.staff.composition import Staff
@@ -203,6 +205,7 @@ async def place(  # noqa: PLR0917  # pytest gives them by name
     desk: Desk,
     catalogue: Catalogue,
     help_desk: HelpDesk,
+    call_backs: CallBacks,
     sealer: Sealer,
     clock: SettableClock,
 ) -> AsyncIterator[Place]:
@@ -215,6 +218,8 @@ async def place(  # noqa: PLR0917  # pytest gives them by name
         services=desk.services,
         catalogue=catalogue,
         help_desk=help_desk,
+        call_backs=call_backs,
+        satisfaction=Satisfaction(store, clock),
         sealer=sealer,
         site_name="测试大厅",
         clock=clock,

@@ -44,6 +44,8 @@ EXPECTED = {
     "GET /help/events": Right.GUIDE,
     "POST /help/{call}/orders": Right.GUIDE,
     "POST /help/{call}/identity": Right.GUIDE,
+    "GET /call-backs": Right.CALL_BACK,
+    "POST /call-backs/{rating}/orders": Right.CALL_BACK,
     "GET /audit": Right.READ_AUDIT,
 }
 WHO = {
