@@ -361,7 +361,7 @@ class WindowPages:
                 return None
             outcome = await self._office.submissions.outcome(case.case)
         except (Refused, NotStanding, LoggedOut):
-            return None  # it went meanwhile: the next picture of the hall shows it
+            return None  # it went meanwhile, or its answers fit the catalogue no more
         self._seen[session.id, case.case] = None
         return self._case_words.file(case, outcome)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from affairs.cases.office import Office
+from affairs.cases.tables import cases
 from affairs.queue.issuing import Queue
 from affairs.staff.rights import Role
+from affairs.store import Store
 from hallkit.lexicon.words import words
 from hallkit.model.case import CaseState
 from hallkit.model.ids import new_id
@@ -170,6 +173,17 @@ async def test_who_was_relieved_gives_no_orders_and_sees_no_case(
     assert (told["ok"], told["title"]) == (False, words()("staff.not_standing_title"))
     assert (await office.submissions.outcome(case)).state is CaseState.SUBMITTED
     assert HERE not in (await clerk.get(f"/windows/{WINDOW}")).text
+
+
+async def test_a_case_that_cannot_be_opened_is_not_passed_over_in_silence(
+    clerk: Visitor, office: Office, store: Store
+) -> None:
+    case = await refused_at_once(office)
+    emptied = sa.update(cases).where(cases.c.id == case).values(content=b"")
+    await store.transaction(lambda one: one.execute(emptied))
+    page = await called(clerk)
+    assert words()("staff.file.shut") in page
+    assert 'id="case-accept"' not in page
 
 
 async def test_what_stands_behind_a_mask_is_told_with_the_whole_number(
