@@ -160,7 +160,10 @@ class WindowPages:
             status=status,
             said=self._drawing.said(ask),
             wanted=ask.request.query_params.get("service", ""),
-            whole=whole is not None,
+            # The next person may have come meanwhile: theirs stays masked.
+            whole=whole is not None
+            and window.ticket is not None
+            and window.ticket.id == whole.ticket,
             key=new_id,
             **told,
         )
@@ -357,8 +360,8 @@ class WindowPages:
 
         try:
             case = await self._office.counter.case(window.number, also=also)
-            if case is None:
-                return None
+            if case is None or not window.ticket.case_as.startswith(case.case):
+                return None  # none, or the next person came meanwhile
             outcome = await self._office.submissions.outcome(case.case)
         except (Refused, NotStanding, LoggedOut):
             return None  # it went meanwhile, or its answers fit the catalogue no more
@@ -404,9 +407,7 @@ class WindowPages:
             told: dict[str, object] = {"ok": True, "name": name, "number": id_number}
             window = (await self._reader.read()).windows[number]
             file = await self._file(session, window)
-            here = window.ticket
-            # The next person may have come meanwhile.
-            if file and here and here.id == ticket and here.case_as.startswith(file.id):
+            if file and window.ticket and window.ticket.id == ticket:
                 told["fields"] = file.hidden
             return JSONResponse(told)
         return await self._drawn(ask, whole=found)
