@@ -237,16 +237,20 @@ async def _main(ready: ReadyCallback) -> None:
                     settings.affairs.staff,
                     store=store,
                     windows=windows,
+                    office=office,
                     waits=waits,
                     services=services,
                     catalogue=catalogue,
+                    help_desk=node.help_desk,
+                    call_backs=call_backs,
+                    satisfaction=node.satisfaction,
                     sealer=sealer,
                     site_name=settings.site.name,
                     clock=clock,
                 )
                 around += [
                     tasks.create_task(staff.serve(places.credentials, both_ready), name="staff"),
-                    tasks.create_task(staff.live.run(), name="staff live"),
+                    tasks.create_task(staff.follow(), name="staff live"),
                 ]
             await serve(
                 create_app(node),

@@ -10,6 +10,7 @@ from affairs.cases.submitting import promised_by
 from affairs.cases.tables import cases
 from affairs.once import canonical
 from affairs.problems import ProblemCode, Refused
+from affairs.queue.calling import Also
 from affairs.store import tickets, windows
 from hallkit.model.case import EDITABLE, CaseState
 from hallkit.model.decision import Verdict
@@ -24,23 +25,37 @@ class Counter:
     def __init__(self, room: Room) -> None:
         self._room = room
 
-    async def case(self, window: int) -> Case | None:
-        """The case of the ticket at the window; none if it has none, or it was withdrawn."""
+    async def case(self, window: int, *, also: Also | None = None) -> Case | None:
+        """The case of the ticket at the window; none if it has none, or it was withdrawn.
+
+        `also` is done in the same transaction, and is told the case.
+        """
 
         def work(connection: sa.Connection) -> Case | None:
             case_id = self._case_at(connection, window)
             if case_id is None:
                 return None
+            if also is not None:
+                also(connection, case_id)
             return self._room.view(connection, case_id)
 
         return await self._room.store.transaction(work)
 
-    async def do(self, window: int, order: CaseOrder, *, device: str, key: str) -> Case:
+    async def do(
+        self, window: int, order: CaseOrder, *, device: str, key: str, also: Also | None = None
+    ) -> Case:
         """Carry an order out, once per key; the case as it is then.
 
-        `Refused` where the ticket there has another case, or the case is not so now.
+        `also` is done with it, in its transaction; what it raises undoes the order. `Refused` where
+        the ticket there has another case, or the case is not so now.
         """
         room = self._room
+
+        def carry_out(connection: sa.Connection) -> str:
+            made = self._carry_out(connection, window, order, device)
+            if also is not None:
+                also(connection, made)
+            return made
 
         def work(connection: sa.Connection) -> Case:
             room.once.do(
@@ -49,7 +64,7 @@ class Counter:
                 key=key,
                 kind=f"case at {window}",
                 content=canonical(order),
-                work=lambda: self._carry_out(connection, window, order, device),
+                work=lambda: carry_out(connection),
             )
             return room.view(connection, order.case)
 

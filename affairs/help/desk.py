@@ -22,6 +22,8 @@ from hallkit.model.help import HelpOutcome, HelpReason, HelpState
 from hallkit.runtime.clock import Clock
 from hallkit.wire.help_api import SessionSoFar
 
+Also = Callable[[sa.Connection], None]
+"""Done with something, in its transaction; what it raises undoes it."""
 SHOWN_LIMIT = 32
 """Characters of what a helper is called."""
 
@@ -73,11 +75,15 @@ class HelpDesk:
 
     async def open_calls(self) -> tuple[OpenCall, ...]:
         """All that have not ended, the oldest first."""
-        return await self._store.transaction(
-            lambda connection: tuple(self._open_call(row) for row in rows.open_rows(connection))
-        )
+        return await self._store.transaction(self.read_open)
 
-    async def acknowledge(self, call: str, *, by: str, shown: str, key: str) -> OpenCall:
+    def read_open(self, connection: sa.Connection) -> tuple[OpenCall, ...]:
+        """The same, in a transaction of the caller."""
+        return tuple(self._open_call(row) for row in rows.open_rows(connection))
+
+    async def acknowledge(
+        self, call: str, *, by: str, shown: str, key: str, also: Also | None = None
+    ) -> OpenCall:
         """This account goes there; the citizen sees `shown`, as the badge says it.
 
         `Refused` if another one does, or it has ended.
@@ -90,9 +96,11 @@ class HelpDesk:
                 raise Refused(ProblemCode.HELP_NOT_SO)
             self._move(connection, row, HelpState.ACKNOWLEDGED, helper=by, shown=sealed)
 
-        return await self._change(call, "acknowledge", work, by=by, key=key)
+        return await self._change(call, "acknowledge", work, by=by, key=key, also=also)
 
-    async def hand_back(self, call: str, *, by: str, key: str) -> OpenCall:
+    async def hand_back(
+        self, call: str, *, by: str, key: str, also: Also | None = None
+    ) -> OpenCall:
         """They cannot come after all: it rings again, at the level that it had."""
 
         def work(connection: sa.Connection, row: rows.Row) -> None:
@@ -103,32 +111,36 @@ class HelpDesk:
                 connection, row, HelpState.CALLING, helper=None, shown=b"", next_at_ms=next_ms
             )
 
-        return await self._change(call, "hand_back", work, by=by, key=key)
+        return await self._change(call, "hand_back", work, by=by, key=key, also=also)
 
-    async def there(self, call: str, *, by: str, key: str) -> OpenCall:
+    async def there(self, call: str, *, by: str, key: str, also: Also | None = None) -> OpenCall:
         """They stand beside the citizen. `Refused` unless they said that they would come."""
 
         def work(connection: sa.Connection, row: rows.Row) -> None:
             _must_be_theirs(row, by, HelpState.ACKNOWLEDGED)
             self._move(connection, row, HelpState.THERE, there_at_ms=self._clock.wall_ms())
 
-        return await self._change(call, "there", work, by=by, key=key)
+        return await self._change(call, "there", work, by=by, key=key, also=also)
 
-    async def done(self, call: str, *, by: str, outcome: HelpOutcome, key: str) -> OpenCall:
+    async def done(
+        self, call: str, *, by: str, outcome: HelpOutcome, key: str, also: Also | None = None
+    ) -> OpenCall:
         """It is over. `Refused` unless it was theirs."""
 
         def work(connection: sa.Connection, row: rows.Row) -> None:
             _must_be_theirs(row, by, HelpState.ACKNOWLEDGED, HelpState.THERE)
             self._move(connection, row, HelpState.DONE, outcome=outcome.value)
 
-        return await self._change(call, f"done {outcome.value}", work, by=by, key=key)
+        return await self._change(call, f"done {outcome.value}", work, by=by, key=key, also=also)
 
-    async def session(self, call: str, *, by: str) -> SessionSoFar:
+    async def session(self, call: str, *, by: str, also: Also | None = None) -> SessionSoFar:
         """What was done so far. Personal: `Refused` unless this account goes there now."""
 
         def work(connection: sa.Connection) -> SessionSoFar:
             row = rows.call_row(connection, call)
             _must_be_theirs(row, by, HelpState.ACKNOWLEDGED, HelpState.THERE)
+            if also is not None:
+                also(connection)
             return SessionSoFar.model_validate_json(self._sealer.open(row.id, row.session))
 
         return await self._store.transaction(work)
@@ -141,9 +153,12 @@ class HelpDesk:
         *,
         by: str,
         key: str,
+        also: Also | None,
     ) -> OpenCall:
         def carry_out(connection: sa.Connection) -> str:
             work(connection, rows.call_row(connection, call))
+            if also is not None:
+                also(connection)
             return call
 
         def change(connection: sa.Connection) -> OpenCall:

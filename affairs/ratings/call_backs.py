@@ -33,6 +33,8 @@ from hallkit.runtime.clock import Clock, local
 from hallkit.runtime.log import get_logger
 
 _LOOK_EVERY_S = 60.0
+Also = Callable[[sa.Connection], None]
+"""Done with something, in its transaction; what it raises undoes it."""
 WORDS_LIMIT = 2000
 """Characters of a report."""
 
@@ -86,7 +88,7 @@ class CallBacks:
     async def listed(self, *, done_since_ms: int | None = None) -> tuple[CallBack, ...]:
         """What is open or taken, the most urgent first; or what was done since then."""
         chosen = (
-            call_backs.c.state.in_([CallBackState.OPEN.value, CallBackState.TAKEN.value])
+            _OPEN
             if done_since_ms is None
             else sa.and_(
                 call_backs.c.state == CallBackState.DONE.value,
@@ -94,15 +96,13 @@ class CallBacks:
             )
         )
 
-        def work(connection: sa.Connection) -> tuple[CallBack, ...]:
-            found = connection.execute(
-                _JOINED.where(chosen).order_by(call_backs.c.due_at_ms, call_backs.c.rating_id)
-            )
-            return tuple(_call_back(row) for row in found)
+        return await self._store.transaction(lambda connection: _listed(connection, chosen))
 
-        return await self._store.transaction(work)
+    def read_open(self, connection: sa.Connection) -> tuple[CallBack, ...]:
+        """What is open or taken, in a transaction of the caller."""
+        return _listed(connection, _OPEN)
 
-    async def take(self, rating: str, *, by: str, key: str) -> CallBack:
+    async def take(self, rating: str, *, by: str, key: str, also: Also | None = None) -> CallBack:
         """This account looks into it. `Refused` if another one does, or it is done."""
 
         def work(connection: sa.Connection, row: sa.Row[Any]) -> None:
@@ -110,19 +110,28 @@ class CallBacks:
                 raise Refused(ProblemCode.CALL_BACK_NOT_SO)
             self._move(connection, row, CallBackState.TAKEN, taken_by=by)
 
-        return await self._change(rating, "take", work, by=by, key=key)
+        return await self._change(rating, "take", work, by=by, key=key, also=also)
 
-    async def give_back(self, rating: str, *, by: str, key: str) -> CallBack:
+    async def give_back(
+        self, rating: str, *, by: str, key: str, also: Also | None = None
+    ) -> CallBack:
         """Somebody else is to look into it. `Refused` unless this account has it."""
 
         def work(connection: sa.Connection, row: sa.Row[Any]) -> None:
             _must_have(row, by)
             self._move(connection, row, CallBackState.OPEN, taken_by=None)
 
-        return await self._change(rating, "give_back", work, by=by, key=key)
+        return await self._change(rating, "give_back", work, by=by, key=key, also=also)
 
     async def done(
-        self, rating: str, *, by: str, key: str, result: CallBackResult, words: str
+        self,
+        rating: str,
+        *,
+        by: str,
+        key: str,
+        result: CallBackResult,
+        words: str,
+        also: Also | None = None,
     ) -> CallBack:
         """What came of it. `Refused` unless this account has it."""
         report = words.strip()[:WORDS_LIMIT]
@@ -138,15 +147,17 @@ class CallBacks:
             )
 
         content = f"{result.value} {report}"
-        return await self._change(rating, "done", work, by=by, key=key, content=content)
+        return await self._change(rating, "done", work, by=by, key=key, also=also, content=content)
 
-    async def read(self, rating: str, *, by: str) -> CallBackFile:
+    async def read(self, rating: str, *, by: str, also: Also | None = None) -> CallBackFile:
         """What they said and how to reach them. `Refused` unless this account took it."""
 
         def work(connection: sa.Connection) -> CallBackFile:
             row = _row(connection, rating)
             if row.taken_by != by:
                 raise Refused(ProblemCode.CALL_BACK_NOT_SO)
+            if also is not None:
+                also(connection)
             report = self._sealer.open(_report_of(rating), row.report) if row.report else b""
             said = opened(self._sealer, rating, row.request)
             return CallBackFile(_call_back(row), said, report.decode())
@@ -210,10 +221,13 @@ class CallBacks:
         *,
         by: str,
         key: str,
+        also: Also | None,
         content: str = "",
     ) -> CallBack:
         def carry_out(connection: sa.Connection) -> str:
             work(connection, _row(connection, rating))
+            if also is not None:
+                also(connection)
             return rating
 
         def change(connection: sa.Connection) -> CallBack:
@@ -248,6 +262,15 @@ _JOINED = sa.select(
     *(column for column in ratings.c if column.name != "free_at_ms"),
     *(column for column in call_backs.c if column.name != "rating_id"),
 ).join_from(call_backs, ratings, ratings.c.id == call_backs.c.rating_id)
+
+_OPEN = call_backs.c.state.in_([CallBackState.OPEN.value, CallBackState.TAKEN.value])
+
+
+def _listed(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> tuple[CallBack, ...]:
+    found = connection.execute(
+        _JOINED.where(chosen).order_by(call_backs.c.due_at_ms, call_backs.c.rating_id)
+    )
+    return tuple(_call_back(row) for row in found)
 
 
 def _row(connection: sa.Connection, rating: str) -> sa.Row[Any]:

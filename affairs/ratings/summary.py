@@ -21,46 +21,46 @@ class Satisfaction:
 
     async def of_day(self, day: dt.date | None = None) -> RatingsSummary:
         """Of a day, else of today."""
+        return await self._store.transaction(lambda connection: self.read_day(connection, day))
+
+    def read_day(self, connection: sa.Connection, day: dt.date | None = None) -> RatingsSummary:
+        """The same, in a transaction of the caller."""
         now_ms = self._clock.wall_ms()
         that_day = day or local_date(now_ms)
-
-        def work(connection: sa.Connection) -> RatingsSummary:
-            by_service: dict[str, Counter[RatingLevel]] = {}
-            for row in connection.execute(
-                sa.select(ratings.c.service, ratings.c.level, sa.func.count().label("times"))
-                .where(ratings.c.day == that_day)
-                .group_by(ratings.c.service, ratings.c.level)
-            ):
-                counts = by_service.setdefault(row.service, Counter())
-                counts[RatingLevel(row.level)] += row.times
-            all_of_it = sum(by_service.values(), Counter[RatingLevel]())
-            is_open = call_backs.c.state.in_([CallBackState.OPEN.value, CallBackState.TAKEN.value])
-            open_ = connection.execute(
-                sa.select(
-                    sa.func.count(),
-                    sa.func.count(call_backs.c.overdue_at_ms),
-                ).where(is_open)
-            ).one()
-            return RatingsSummary(
-                day=that_day,
-                counts=_counts(all_of_it),
-                total=all_of_it.total(),
-                satisfied_share=_share(all_of_it) if all_of_it else None,
-                services=tuple(
-                    ServiceRatings(
-                        service=service,
-                        counts=_counts(counts),
-                        total=counts.total(),
-                        satisfied_share=_share(counts),
-                    )
-                    for service, counts in sorted(by_service.items())
-                ),
-                call_backs_open=open_[0],
-                call_backs_overdue=open_[1],
-                as_of_ms=now_ms,
-            )
-
-        return await self._store.transaction(work)
+        by_service: dict[str, Counter[RatingLevel]] = {}
+        for row in connection.execute(
+            sa.select(ratings.c.service, ratings.c.level, sa.func.count().label("times"))
+            .where(ratings.c.day == that_day)
+            .group_by(ratings.c.service, ratings.c.level)
+        ):
+            counts = by_service.setdefault(row.service, Counter())
+            counts[RatingLevel(row.level)] += row.times
+        all_of_it = sum(by_service.values(), Counter[RatingLevel]())
+        is_open = call_backs.c.state.in_([CallBackState.OPEN.value, CallBackState.TAKEN.value])
+        open_ = connection.execute(
+            sa.select(
+                sa.func.count(),
+                sa.func.count(call_backs.c.overdue_at_ms),
+            ).where(is_open)
+        ).one()
+        return RatingsSummary(
+            day=that_day,
+            counts=_counts(all_of_it),
+            total=all_of_it.total(),
+            satisfied_share=_share(all_of_it) if all_of_it else None,
+            services=tuple(
+                ServiceRatings(
+                    service=service,
+                    counts=_counts(counts),
+                    total=counts.total(),
+                    satisfied_share=_share(counts),
+                )
+                for service, counts in sorted(by_service.items())
+            ),
+            call_backs_open=open_[0],
+            call_backs_overdue=open_[1],
+            as_of_ms=now_ms,
+        )
 
 
 def _counts(counts: Counter[RatingLevel]) -> LevelCounts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
@@ -11,17 +12,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp
 
 from affairs.audit import AuditLog, retention_step
+from affairs.cases.office import Office
+from affairs.help.desk import HelpDesk
 from affairs.publication import Offering
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
 from affairs.queue.waits import Waits
+from affairs.ratings.call_backs import CallBacks
+from affairs.ratings.summary import Satisfaction
 from affairs.sealing import Sealer
 from affairs.staff import limits, sessions
 from affairs.staff.accounts import Accounts
+from affairs.staff.call_back_pages import BackWords, CallBackPages
+from affairs.staff.case_file import CaseWords
 from affairs.staff.door import Door, Keepers
+from affairs.staff.guide_pages import CallWords, GuidePages
 from affairs.staff.hall_pages import AuditPages, HallPages
 from affairs.staff.item_words import ItemWords
 from affairs.staff.limits import LoginBrake
+from affairs.staff.panels import CallBacksPanel, HelpPanel, RatingsPanel
 from affairs.staff.passwords import Passwords
 from affairs.staff.seats import Seats
 from affairs.staff.sessions import Sessions
@@ -31,6 +40,9 @@ from affairs.staff.view import HallReader, HallView, Panel
 from affairs.staff.window_pages import WindowPages
 from affairs.store import Store
 from hallkit.lexicon.words import words
+from hallkit.model.form import FormDefinition
+from hallkit.model.hall_map import HallMap
+from hallkit.model.item import Item
 from hallkit.runtime.clock import Clock
 from hallkit.store.retention import Step
 from hallkit.web.live import LiveView
@@ -47,9 +59,15 @@ class HallCatalogue(Offering, Protocol):
 
     def window_services(self) -> Mapping[int, AbstractSet[str]]: ...
 
+    def hall_map(self) -> HallMap | None: ...
+
+    def item(self, code: str) -> Item | None: ...
+
+    def form(self, code: str) -> FormDefinition | None: ...
+
 
 class Staff:
-    """Everything of the staff pages; `serve` it in a task, beside `live.run`."""
+    """Everything of the staff pages; `serve` it in a task, beside `follow`."""
 
     def __init__(
         self,
@@ -57,13 +75,16 @@ class Staff:
         *,
         store: Store,
         windows: Windows,
+        office: Office,
         waits: Waits,
         services: Mapping[str, Service],
         catalogue: HallCatalogue,
+        help_desk: HelpDesk,
+        call_backs: CallBacks,
+        satisfaction: Satisfaction,
         sealer: Sealer,
         site_name: str,
         clock: Clock,
-        panels: Sequence[Panel] = (),
         passwords: Passwords | None = None,
     ) -> None:
         self._section = section
@@ -73,6 +94,13 @@ class Staff:
         seats = Seats(log, clock)
         drawing = Drawing(words("zh_CN"), clock, site_name=site_name)
         items = ItemWords(catalogue, catalogue.plain_name)
+        about_calls = CallWords(drawing.words, catalogue.hall_map)
+        about_backs = BackWords(drawing.words, services)
+        panels: tuple[Panel, ...] = (
+            HelpPanel(help_desk, about_calls),
+            CallBacksPanel(call_backs, about_backs),
+            RatingsPanel(satisfaction, drawing.words),
+        )
         reader = HallReader(
             store,
             services=services,
@@ -96,6 +124,8 @@ class Staff:
         at_windows = WindowPages(
             store=store,
             windows=windows,
+            office=office,
+            case_words=CaseWords(drawing.words, catalogue),
             services=services,
             reader=reader,
             live=self.live,
@@ -111,13 +141,35 @@ class Staff:
             live=self.live,
             items=items,
             long_wait_minutes=section.long_wait_minutes,
+            panel_paths={one.key: one.path for one in panels},
             drawing=drawing,
+        )
+        self._guides = GuidePages(
+            store=store,
+            desk=help_desk,
+            sessions=logins,
+            items=items,
+            call_words=about_calls,
+            log=log,
+            drawing=drawing,
+            clock=clock,
+        )
+        backs = CallBackPages(
+            store=store,
+            call_backs=call_backs,
+            sessions=logins,
+            about=about_backs,
+            log=log,
+            drawing=drawing,
+            clock=clock,
         )
         self.site = Site(
             (
                 *Door(keepers, drawing, secure=section.tls).pages(),
                 *at_windows.pages(),
                 *self.whole_hall.pages(),
+                *self._guides.pages(),
+                *backs.pages(),
                 *AuditPages(store=store, log=log, drawing=drawing).pages(),
             ),
             store=store,
@@ -139,8 +191,19 @@ class Staff:
             port=self._section.port,
             context=https_context(credentials) if self._section.tls else None,
             ready=ready,
-            before_stop=self.live.close,
+            before_stop=self._close,
         )
+
+    async def follow(self) -> None:
+        """Keep the pages true while somebody looks, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.live.run(), name="staff live")
+            tasks.create_task(self._guides.live.run(), name="guides live")
+            tasks.create_task(self._guides.listen(self.live.touch), name="guides listen")
+
+    def _close(self) -> None:
+        self.live.close()
+        self._guides.live.close()
 
 
 def retention_steps(days: int, key: Ed25519PrivateKey) -> Mapping[str, Step]:

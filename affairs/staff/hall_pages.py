@@ -26,6 +26,7 @@ from hallkit.web.live import LiveView, Pieces
 _PIECES = ("sums", "queues", "counters", "late", "calls", "panels")
 _AUDIT_ROWS = 100
 LATE_SHOWN = 12
+PANEL_LINES = 3
 
 
 class HallPages:
@@ -37,6 +38,7 @@ class HallPages:
         live: LiveView[HallView],
         items: ItemWords,
         long_wait_minutes: float,
+        panel_paths: Mapping[str, str],
         drawing: Drawing,
     ) -> None:
         self._services = services
@@ -44,6 +46,7 @@ class HallPages:
         self._live = live
         self._items = items
         self._long_wait_ms = round(long_wait_minutes * 60_000)
+        self._panel_paths = panel_paths
         self._drawing = drawing
 
     def pages(self) -> tuple[Page, ...]:
@@ -86,6 +89,8 @@ class HallPages:
             "services": self._services,
             "item_name": self._items.name,
             "tone": window_tone,
+            "panel_paths": self._panel_paths,
+            "panel_lines": PANEL_LINES,
         }
 
     def forecast(self, wait_s: float) -> str:

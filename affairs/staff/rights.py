@@ -29,7 +29,10 @@ class Right(StrEnum):
     SEE_PERSON = "see_person"
     """See the whole ID number of whoever is at one's window."""
     GUIDE = "guide"
+    """Go to whoever calls for help, and see what they have done so far."""
     WATCH_HALL = "watch_hall"
+    CALL_BACK = "call_back"
+    """Look into bad ratings and call back."""
     READ_AUDIT = "read_audit"
     MANAGE_ACCOUNTS = "manage_accounts"
 
@@ -37,7 +40,7 @@ class Right(StrEnum):
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.WINDOW: frozenset({Right.SERVE, Right.SEE_PERSON}),
     Role.GUIDE: frozenset({Right.GUIDE}),
-    Role.SUPERVISOR: frozenset({Right.WATCH_HALL}),
+    Role.SUPERVISOR: frozenset({Right.WATCH_HALL, Right.GUIDE, Right.CALL_BACK}),
     Role.AUDITOR: frozenset({Right.READ_AUDIT}),
     Role.ADMIN: frozenset({Right.MANAGE_ACCOUNTS}),
 }

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from affairs.middleware import CrashGuard
+from affairs.problems import ProblemCode, problem
 from affairs.staff.limits import WriteBrake
 from affairs.staff.rights import Right
 from affairs.staff.sessions import Session, Sessions
@@ -34,7 +35,7 @@ from hallkit.web.pages import Assets, environment
 
 COOKIE = "hallkit_staff"
 FORM_LIMIT = 16 * 1024
-_FIELDS = 50
+_FIELDS = 150
 _ASSET = "/assets/{name}"
 LOGIN = "/login"
 PASSWORD = "/password"  # noqa: S105  # a path
@@ -43,6 +44,8 @@ FORM_TOKEN = "form"  # noqa: S105  # a field's name
 
 REFERRER = {"Referrer-Policy": "same-origin"}
 """With `no-referrer` browsers send forms without their origin, and the origin is looked at."""
+
+_PROBLEMS = {code.value: code for code in ProblemCode}
 
 Tone = Literal["plain", "done", "attention", "fault"]
 MARKS: Mapping[Tone, str] = {"done": "●", "plain": "○", "attention": "▲", "fault": "✕"}
@@ -98,6 +101,8 @@ class Link:
 LINKS = (
     Link("/windows", "staff.nav.windows", Right.SERVE),
     Link("/hall", "staff.nav.hall", Right.WATCH_HALL),
+    Link("/help", "staff.nav.help", Right.GUIDE),
+    Link("/call-backs", "staff.nav.call_backs", Right.CALL_BACK),
     Link("/audit", "staff.nav.audit", Right.READ_AUDIT),
 )
 
@@ -133,6 +138,27 @@ class Drawing:
             **told,
         )
         return HTMLResponse(html, status)
+
+    def wording(self, code: str) -> tuple[str, str]:
+        """What happened, and what to do: of a problem of the node, or of these pages."""
+        if code in _PROBLEMS:
+            known = problem(_PROBLEMS[code])
+            return known.title, known.detail
+        key = code if self.words.has(f"staff.{code}_title") else "failed"
+        return self.words(f"staff.{key}_title"), self.words(f"staff.{key}_text")
+
+    def answered(self, ask: Ask, code: str, back: str, *, keep: str = "") -> Response:
+        """What became of an order: for the script as JSON, else the page with fresh state."""
+        title, text = self.wording(code) if code else ("", "")
+        if ask.is_script:
+            status = 409 if code else 200
+            return JSONResponse({"ok": not code, "title": title, "text": text}, status)
+        return RedirectResponse(f"{back}?said={code}{keep}" if code else back, 303)
+
+    def said(self, ask: Ask) -> tuple[str, str] | None:
+        """What the page says of the order that led to it."""
+        code = ask.request.query_params.get("said", "")
+        return self.wording(code) if code else None
 
     def piece(self, name: str, **told: Any) -> str:
         """A part of a page that is replaced while it is looked at; its script fills in ages."""

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from affairs.cases.tables import cases
 from affairs.queue.services import Service
 from affairs.queue.waits import Waits, WindowServices
 from affairs.staff.seats import Seat, Seats
 from affairs.staff.sessions import Sessions
+from affairs.staff.site import Tone
 from affairs.store import Store, calls, tickets, windows
 from hallkit.model.ticket import Priority, TicketState, WindowState
 from hallkit.runtime.clock import Clock, local_date
@@ -38,6 +40,8 @@ class TicketView:
     state_at_ms: int
     called_at_ms: int | None
     calls: int
+    case_as: str
+    """Which case belongs to it, and how it stands: another text when that changed; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,9 @@ class PanelLine:
 
     id: str
     text: str
-    at_ms: int
-    tone: str = "plain"
-    """`plain`, `attention` or `fault`."""
+    at_ms: int | None
+    """None: of no moment."""
+    tone: Tone = "plain"
 
 
 class Panel(Protocol):
@@ -97,8 +101,13 @@ class Panel(Protocol):
         """The title is `staff.panel.<key>` of the words."""
         ...
 
+    @property
+    def path(self) -> str:
+        """Page on which one can do something about it; may be empty."""
+        ...
+
     def lines(self, connection: sa.Connection) -> Sequence[PanelLine]:
-        """Newest first, few. Nothing personal."""
+        """The most urgent first. Nothing personal."""
         ...
 
 
@@ -161,6 +170,7 @@ class HallReader:
             row.id: _ticket(row)
             for row in connection.execute(
                 sa.select(*_TICKET)
+                .join_from(tickets, cases, tickets.c.case_id == cases.c.id, isouter=True)
                 .where(
                     tickets.c.day == day,
                     tickets.c.state.in_([state.value for state in _PRESENT]),
@@ -234,6 +244,10 @@ _TICKET = (
     tickets.c.state_at_ms,
     tickets.c.called_at_ms,
     tickets.c.calls,
+    tickets.c.case_id,
+    cases.c.revision,
+    cases.c.state.label("case_state"),
+    cases.c.is_owed,
 )
 """Without what is sealed."""
 
@@ -250,6 +264,9 @@ def _ticket(row: Any) -> TicketView:
         state_at_ms=row.state_at_ms,
         called_at_ms=row.called_at_ms,
         calls=row.calls,
+        case_as=f"{row.case_id} {row.case_state} {row.revision} {row.is_owed}"
+        if row.case_id is not None
+        else "",
     )
 
 

@@ -6,23 +6,23 @@ that sending it twice does nothing twice. With the script the page follows the h
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from affairs.audit import AuditKind, AuditLog
-from affairs.http.node import KEY_PATTERN
-from affairs.problems import ProblemCode, Refused, problem
+from affairs.cases.office import Office
+from affairs.problems import ProblemCode, Refused
 from affairs.queue.calling import Windows
 from affairs.queue.services import Service
+from affairs.staff.case_file import WITH_WORDS, CaseFile, CaseWords
 from affairs.staff.item_words import ItemWords, Said, materials, said
+from affairs.staff.presses import LoggedOut, carried_out, must_be_in
 from affairs.staff.rights import Right
 from affairs.staff.seats import NotStanding, Seats
 from affairs.staff.sessions import Session, Sessions
@@ -33,14 +33,15 @@ from hallkit.model.identity import mask_id_number, mask_name
 from hallkit.model.ids import new_id
 from hallkit.web.live import LiveView, Pieces
 from hallkit.wire.affairs_api import TicketCase, WindowOrder
+from hallkit.wire.cases_api import CaseOrder
 
 _WINDOW = "/windows/{number:int}"
+_SEEN = "seen."
+"""Before a material's key in the name of the box that is ticked for it."""
 LISTED = 10
 """So many of those who wait are shown; the others are counted."""
 _SEEN_KEPT = 4096
-_PIECES = ("state", "now", "orders", "case", "waiting", "skipped")
-_KEY = re.compile(KEY_PATTERN)
-_PROBLEMS = {code.value: code for code in ProblemCode}
+_PIECES = ("state", "now", "orders", "file", "case", "waiting", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class WindowPages:
         *,
         store: Store,
         windows: Windows,
+        office: Office,
+        case_words: CaseWords,
         services: Mapping[str, Service],
         reader: HallReader,
         live: LiveView[HallView],
@@ -72,6 +75,8 @@ class WindowPages:
     ) -> None:
         self._store = store
         self._windows = windows
+        self._office = office
+        self._case_words = case_words
         self._services = services
         self._reader = reader
         self._live = live
@@ -90,6 +95,7 @@ class WindowPages:
             Page("GET", _WINDOW, Right.SERVE, self._within(self._drawn)),
             Page("GET", f"{_WINDOW}/events", Right.SERVE, self._within(self._events)),
             Page("POST", f"{_WINDOW}/orders", Right.SERVE, self._within(self._order)),
+            Page("POST", f"{_WINDOW}/case", Right.SERVE, self._within(self._case_order)),
             Page("POST", f"{_WINDOW}/identity", Right.SEE_PERSON, self._within(self._identity)),
         )
 
@@ -147,13 +153,17 @@ class WindowPages:
         if whole is not None and case is not None:
             case = Case(case.answers, case.materials, *_person(whole), is_whole=True)
         told = self._told(session, hall, window, case)
-        code = ask.request.query_params.get("said", "")
+        told["file"] = await self._file(session, window)
         return self._drawing.page(
             ask,
             "window",
             status=status,
-            said=self._wording(code) if code else None,
+            said=self._drawing.said(ask),
             wanted=ask.request.query_params.get("service", ""),
+            # The next person may have come meanwhile: theirs stays masked.
+            whole=whole is not None
+            and window.ticket is not None
+            and window.ticket.id == whole.ticket,
             key=new_id,
             **told,
         )
@@ -162,7 +172,7 @@ class WindowPages:
         return EventSourceResponse(self._stream(ask.known, ask.request.path_params["number"]))
 
     def _stream(self, session: Session, number: int) -> AsyncIterator[ServerSentEvent]:
-        shown: dict[str, Case | None] = {}
+        shown: dict[str, tuple[Case | None, CaseFile | None]] = {}
         drawn: tuple[object, Pieces] = (None, {})
 
         async def pieces_of(hall: HallView) -> Pieces | None:
@@ -170,10 +180,12 @@ class WindowPages:
             if session.id not in hall.sessions or window is None:
                 return None
             here = _is_mine(session, window) and window.ticket is not None
-            key = window.ticket.id if here and window.ticket is not None else ""
+            ticket = window.ticket
+            key = f"{ticket.id} {ticket.case_as}" if here and ticket is not None else ""
             if key not in shown:
                 shown.clear()
-                shown[key] = await self._case(session, window)
+                read = await self._case(session, window), await self._file(session, window)
+                shown[key] = read
             seen = (
                 window,
                 hall.waiting_for(window.services),
@@ -183,9 +195,11 @@ class WindowPages:
             nonlocal drawn
             if drawn[0] == seen:  # a hall has many windows, and most look as a second ago
                 return drawn[1]
-            told = self._told(session, hall, window, shown[key])
+            case, file = shown[key]
+            told = self._told(session, hall, window, case)
             # No key of a press: the script makes one when somebody presses.
             told |= {"form_token": session.form_token, "key": lambda: "", "wanted": ""}
+            told |= {"file": file, "whole": False}
             pieces = {name: self._drawing.piece(f"window_{name}", **told) for name in _PIECES}
             drawn = (seen, pieces)
             return pieces
@@ -213,10 +227,8 @@ class WindowPages:
 
     async def _order(self, ask: Ask) -> Response:
         number, account = ask.request.path_params["number"], ask.known.account
-        key = ask.form.get("key", "")
-        if _KEY.fullmatch(key) is None:
-            return self._answered(ask, ProblemCode.KEY_INVALID.value)
-        try:
+
+        async def work(key: str) -> None:
             order = WindowOrder.model_validate(
                 {name: ask.form[name] for name in ("do", "ticket", "service") if name in ask.form}
             )
@@ -227,15 +239,49 @@ class WindowPages:
                 key=key,
                 also=self._record(ask.known, number, order),
             )
-        except ValidationError:
-            return self._answered(ask, ProblemCode.REQUEST_INVALID.value)
-        except Refused as why:
-            return self._answered(ask, why.problem_code.value)
-        except NotStanding as why:
-            return self._answered(ask, why.code)
-        finally:
-            self._live.touch()
-        return self._answered(ask, "")
+
+        code = await carried_out(ask, work)
+        self._live.touch()
+        return self._answered(ask, code)
+
+    async def _case_order(self, ask: Ask) -> Response:
+        """What is to become of the case of whoever is at the window."""
+        number, account = ask.request.path_params["number"], ask.known.account
+
+        async def work(key: str) -> None:
+            do = ask.form.get("do", "")
+            seen = [name.removeprefix(_SEEN) for name in ask.form if name.startswith(_SEEN)]
+            order = CaseOrder.model_validate(
+                {
+                    "do": do,
+                    "case": ask.form.get("case", ""),
+                    "words": ask.form.get("words", "") if do in WITH_WORDS else "",
+                    "seen": [{"key": one} for one in seen] if do == "accept" else [],
+                }
+            )
+            await self._office.counter.do(
+                number,
+                order,
+                device=f"staff-{account.id}",
+                key=key,
+                also=lambda one, case: self._note_case(one, ask.known, number, case, order.do),
+            )
+
+        code = await carried_out(ask, work)
+        self._live.touch()
+        return self._answered(ask, code)
+
+    def _note_case(
+        self, connection: sa.Connection, session: Session, number: int, case: str, do: str
+    ) -> None:
+        self._must_stand(connection, session, number)
+        self._log.add(
+            connection,
+            AuditKind.CASE_ORDER,
+            actor=session.account.id,
+            subject=case,
+            detail={"window": number, "case": do},
+        )
 
     def _record(
         self, session: Session, number: int, order: WindowOrder
@@ -258,33 +304,14 @@ class WindowPages:
         return also
 
     def _must_stand(self, connection: sa.Connection, session: Session, number: int) -> None:
-        if not self._sessions.stands(connection, session.id):
-            raise NotStanding("logged out meanwhile")
+        must_be_in(self._sessions, connection, session)
         self._seats.must_be(connection, number, session.account.id)
 
     def _answered(self, ask: Ask, code: str) -> Response:
-        """What became of an order: for the script as JSON, else the page with fresh state."""
-        title, text = self._wording(code) if code else ("", "")
-        if ask.is_script:
-            status = 409 if code else 200
-            return JSONResponse({"ok": not code, "title": title, "text": text}, status)
+        wanted = ask.form.get("service", "")
+        keep = f"&service={wanted}" if wanted in self._services else ""  # not lost
         number = ask.request.path_params["number"]
-        query = ""
-        if code:
-            query = f"?said={code}"
-            wanted = ask.form.get("service", "")
-            if wanted in self._services:
-                query += f"&service={wanted}"  # what was chosen is not lost
-        return RedirectResponse(f"/windows/{number}{query}", 303)
-
-    def _wording(self, code: str) -> tuple[str, str]:
-        """What happened, and what to do."""
-        if code in _PROBLEMS:
-            known = problem(_PROBLEMS[code])
-            return known.title, known.detail
-        words = self._drawing.words
-        key = code if words.has(f"staff.{code}_title") else "failed"
-        return words(f"staff.{key}_title"), words(f"staff.{key}_text")
+        return self._drawing.answered(ask, code, f"/windows/{number}", keep=keep)
 
     # ── What somebody said ───────────────────────────────────────────────────────────────────
 
@@ -308,12 +335,38 @@ class WindowPages:
 
         try:
             found = await self._windows.case(window.number, also=also)
-        except (Refused, NotStanding):
+        except (Refused, NotStanding, LoggedOut):
             return None  # they went meanwhile: the next picture of the hall shows it
         while len(self._seen) >= _SEEN_KEPT:
             del self._seen[next(iter(self._seen))]
         self._seen[session.id, found.ticket] = None
         return await self._shown(found) if found.ticket == seen[1] else None
+
+    async def _file(self, session: Session, window: WindowView) -> CaseFile | None:
+        """The case that belongs to the ticket. The log says it once for each login and case."""
+        if not _is_mine(session, window) or window.ticket is None or not window.ticket.case_as:
+            return None
+
+        def also(connection: sa.Connection, case: str) -> None:
+            self._must_stand(connection, session, window.number)
+            if (session.id, case) not in self._seen:
+                self._log.add(
+                    connection,
+                    AuditKind.CASE_SEEN,
+                    actor=session.account.id,
+                    subject=case,
+                    detail={"window": window.number},
+                )
+
+        try:
+            case = await self._office.counter.case(window.number, also=also)
+            if case is None or not window.ticket.case_as.startswith(case.case):
+                return None  # none, or the next person came meanwhile
+            outcome = await self._office.submissions.outcome(case.case)
+        except (Refused, NotStanding, LoggedOut):
+            return None  # it went meanwhile, or its answers fit the catalogue no more
+        self._seen[session.id, case.case] = None
+        return self._case_words.file(case, outcome)
 
     async def _shown(self, found: TicketCase) -> Case:
         text = await self._items.text(found.request.item)
@@ -347,11 +400,16 @@ class WindowPages:
             found = await self._windows.case(number, also=also)
         except Refused as why:
             return self._answered(ask, why.problem_code.value)
-        except NotStanding as why:
+        except (NotStanding, LoggedOut) as why:
             return self._answered(ask, why.code)
         if ask.is_script:
             name, id_number = _person(found)
-            return JSONResponse({"ok": True, "name": name, "number": id_number})
+            told: dict[str, object] = {"ok": True, "name": name, "number": id_number}
+            window = (await self._reader.read()).windows[number]
+            file = await self._file(session, window)
+            if file and window.ticket and window.ticket.id == ticket:
+                told["fields"] = file.hidden
+            return JSONResponse(told)
         return await self._drawn(ask, whole=found)
 
 

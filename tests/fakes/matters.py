@@ -26,7 +26,7 @@ SENIOR = Item(
     materials=(
         material("id", plain_name="身份证", held_as="resident_card"),
         material("book", plain_name="户口簿", held_as="household_book"),
-        material("photo"),
+        material("photo", review_points=({"text": "白底，五官清楚"},)),
     ),
     base_materials=("id", "book", "photo"),
     steps=("交材料",),

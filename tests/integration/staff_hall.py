@@ -18,10 +18,17 @@ from affairs.staff.passwords import Cost, Passwords
 from affairs.staff.rights import Role
 from affairs.store import Store
 from hallkit.clients.affairs import AffairsClient
+from hallkit.clients.help import HelpClient
+from hallkit.clients.ratings import RatingsClient
+from hallkit.model.help import HelpReason
 from hallkit.model.ids import new_id
+from hallkit.model.rating import RatedKind, RatingChannel, RatingLevel, RatingTag
 from hallkit.model.ticket import Priority, Ticket
 from hallkit.runtime.clock import SystemClock
 from hallkit.wire.affairs_api import Applicant, TicketRequest
+from hallkit.wire.cases_api import CASES, Case, CaseApplicant, CaseContent
+from hallkit.wire.help_api import HelpRequest, SessionSoFar
+from hallkit.wire.ratings_api import RatedSubject, RatingRequest
 from tests.integration.affairs_node import HOST, Hall
 
 CHROMIUM = "/usr/bin/chromium"
@@ -131,6 +138,49 @@ async def take_tickets(affairs: AffairsClient, count: int = 1, **more: Any) -> l
         )
         taken.append((await affairs.issue_ticket(wanted, new_id())).ticket)
     return taken
+
+
+async def open_case(affairs: AffairsClient, *, item: str = ITEM) -> Case:
+    """Whoever shows the card of `take_tickets` has begun a case at a machine."""
+    content = CaseContent(
+        item=item,
+        applicant=CaseApplicant(name=NAME, number=NUMBER, read="card", phone="13800000000"),
+        values={
+            "shop_name": "什邡市方亭街道示例小吃店",
+            "shop_address": "四川省什邡市方亭街道示例路1号附2号",
+            "shop_area": 45,
+            "business_kind": "catering",
+            "catering_items": ("hot", "cold"),
+            "online": True,
+        },
+    )
+    return await affairs.write(Case, CASES, content, new_id(), retry_for_s=5)
+
+
+async def call_for_help(affairs: AffairsClient, *, visit: str = "") -> str:
+    """Somebody at the machine wants a person to come."""
+    session = SessionSoFar(
+        visit=visit,
+        item=ITEM,
+        applicant=Applicant(name=NAME, number=NUMBER, card_kind="resident"),
+        screen="materials",
+    )
+    wanted = HelpRequest(reason=HelpReason.ELDERLY, session=session)
+    return (await HelpClient(affairs).call(wanted, new_id())).call
+
+
+async def rate(affairs: AffairsClient, level: RatingLevel) -> None:
+    """Somebody who was served at a machine says what they think."""
+    request = RatingRequest(
+        subject=RatedSubject(kind=RatedKind.VISIT, id=new_id()),
+        level=level,
+        tags=(RatingTag.SLOW,) if level.is_bad else (),
+        words="等了一个上午" if level.is_bad else "",
+        channel=RatingChannel.TERMINAL,
+        rated_at_ms=SystemClock().wall_ms(),
+        contact="13800000000" if level.is_bad else "",
+    )
+    await RatingsClient(affairs).give(request, new_id())
 
 
 @asynccontextmanager

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from playwright.async_api import Browser, Page, expect
 from affairs.catalogue_source import CONTENT, load
 from hallkit.clients.affairs import AffairsClient
 from hallkit.lexicon.words import words
+from hallkit.model.ids import new_id
+from hallkit.model.rating import RatingLevel
 from launcher.cli import main
 from launcher.staff import make_demo_accounts
 from tests.integration.affairs_node import private_pem
@@ -31,8 +34,11 @@ from tests.integration.staff_hall import (
     OWN,
     PHONE,
     StaffHall,
+    call_for_help,
     chromium,
     log_in,
+    open_case,
+    rate,
     somebody,
     take_tickets,
 )
@@ -130,6 +136,48 @@ async def test_two_windows_and_a_supervisor(hall: StaffHall, browser: Browser) -
     assert OWN not in log
 
 
+async def test_somebody_goes_to_who_calls_and_the_window_gives_a_case_back(
+    hall: StaffHall, browser: Browser
+) -> None:
+    await hall.people()
+    async with hall.running(), hall.client() as affairs:
+        async with (
+            somebody(browser, hall, "guanli", PHONE) as guide,
+            somebody(browser, hall, "zhiban") as supervisor,
+        ):
+            await guide.goto(f"{hall.staff_url}/help")
+            await expect(guide.locator("#live")).to_have_attribute("data-live", "on")
+            await guide.evaluate("window.stays = true")
+            call = await call_for_help(affairs)
+            # By the bell: the page itself looks every five seconds only.
+            await expect(guide.locator("#ringing h3")).to_have_text("1号自助终端", timeout=3000)
+            await expect(guide).to_have_title(re.compile(r"^\(1\)"))
+            await expect(supervisor.locator("[data-panel=help]")).to_contain_text("老年人在办")
+            await press(guide, f"acknowledge-{call}", "#mine .call")
+            await expect(guide.locator("#mine")).to_contain_text("看要带的材料")
+            assert NUMBER not in await guide.content()
+            await guide.click(f"#reveal-{call}")
+            await expect(guide.locator("#mine .identity")).to_contain_text(NUMBER)
+            await press(guide, f"there-{call}", f"#solved-{call}")
+            await guide.click(f"#solved-{call}")
+            await expect(guide.locator("[data-call]")).to_have_count(0)
+            assert await guide.evaluate("window.stays")
+            assert await guide.evaluate(FITS)
+        await open_case(affairs)
+        await take_tickets(affairs)
+        async with somebody(browser, hall, "lixia") as clerk:
+            await clerk.click("[data-window='12']")
+            await press(clerk, "open", "#next")
+            await press(clerk, "next", "#case-accept")
+            await clerk.check("#seen-1")
+            await clerk.fill("#words", "执照没有拍清楚")
+            await press(clerk, "case-accept", "#case-approve")
+            await expect(clerk.locator("#words")).to_have_value("执照没有拍清楚")
+            await press(clerk, "case-return", "[data-case-state=returned]")
+            await expect(clerk.locator("#file")).to_contain_text("执照没有拍清楚")
+    assert "执照" not in await hall_log(hall)
+
+
 async def _a_machine_moves_it_too(affairs: AffairsClient, supervisor: Page) -> None:
     await take_tickets(affairs, 1)
     await expect(supervisor.locator("[data-queue=market] [data-waiting]")).to_have_text("2")
@@ -171,7 +219,12 @@ async def test_every_page_is_clean_for_axe_and_fingers_and_works_without_a_scrip
 
     await hall.people()
     async with hall.running(), hall.client() as affairs:
+        await open_case(affairs)
         await with_answers(affairs, 6)
+        first, second = [
+            await call_for_help(affairs, visit=new_id()) for _ in ("at this", "and that machine")
+        ]
+        await rate(affairs, RatingLevel.DISSATISFIED)
         async with somebody(browser, hall, "") as page:
             await page.goto(f"{hall.staff_url}/login")
             await page.fill("#name", "nobody")
@@ -188,10 +241,10 @@ async def test_every_page_is_clean_for_axe_and_fingers_and_works_without_a_scrip
             await page.click("[data-window='12']")
             await press(page, "open", "#next")
             await press(page, "next", "#serve")
+            await clean(page, "window called, with a case")
             await press(page, "skip", "#next")
             await clean(page, "window open, one skipped")
             await press(page, "next", "#serve")
-            await clean(page, "window called")
             await press(page, "serve", "#finish")
             await page.click(".me summary")
             await clean(page, "window serving, menu open")
@@ -200,6 +253,8 @@ async def test_every_page_is_clean_for_axe_and_fingers_and_works_without_a_scrip
                 await log_in(page, hall, name)
                 await page.goto(f"{hall.staff_url}{path}")
                 await clean(page, path)
+                if name == "zhiban":
+                    await _what_people_think_and_need(page, hall, clean, first, second)
         async with somebody(browser, hall, "lixia", java_script_enabled=False) as page:
             await page.goto(f"{hall.staff_url}/windows/12")
             await press(page, "stand", "#finish")
@@ -207,6 +262,22 @@ async def test_every_page_is_clean_for_axe_and_fingers_and_works_without_a_scrip
             await press(page, "next", "#serve")
             await page.reload()
             await press(page, "serve", "#finish")
+
+
+async def _what_people_think_and_need(
+    page: Page, hall: StaffHall, clean: Callable[[Page, str], Awaitable[None]], *calls: str
+) -> None:
+    """Call-backs, one of them taken; calls for help, one of them too."""
+    mine, other = calls
+    await page.goto(f"{hall.staff_url}/call-backs")
+    await page.click("[id^=take-]")
+    await expect(page.locator("[id^=done-]")).to_be_visible()
+    await clean(page, "call-backs")
+    await page.goto(f"{hall.staff_url}/help")
+    await press(page, f"acknowledge-{mine}", f"#there-{mine}")
+    await press(page, f"there-{mine}", f"#solved-{mine}")
+    await expect(page.locator(f"#acknowledge-{other}")).to_be_visible()
+    await clean(page, "help: one rings, one is mine")
 
 
 async def test_over_https_a_session_outlives_a_kill_and_streams_end_with_the_node(

@@ -25,27 +25,27 @@
     message.append(box);
   }
 
-  async function send(form) {
+  async function send(form, button) {
     const answer = await fetch(form.action, {
       method: "POST",
       headers: { Accept: "application/json" },
-      body: new URLSearchParams(new FormData(form)),
+      body: new URLSearchParams(new FormData(form, button)),
       signal: AbortSignal.timeout(10000),
     });
     return answer.json();
   }
 
-  async function order(form) {
+  async function order(form, button) {
     const key = form.elements.key;
     // One key a press: after an answer the next press is another one; without an answer it is the same.
     if (!key.value) key.value = newKey();
     form.setAttribute("aria-busy", "true");
     try {
-      const told = await send(form);
+      const told = await send(form, button);
       key.value = "";
       say(told.ok ? "" : told.title, told.text);
       // No stream: the page as it is now.
-      if (told.again || (told.ok && document.getElementById("live").dataset.live !== "on")) location.reload();
+      if (told.again || (told.ok && document.getElementById("live")?.dataset.live !== "on")) location.reload();
     } catch {
       say(document.body.dataset.unsent, "");
     } finally {
@@ -54,14 +54,17 @@
   }
 
   async function reveal(form) {
-    const shown = form.closest("#identity");
+    const shown = form.closest(".identity");
     try {
       const told = await send(form);
       if (!told.ok) return say(told.title, told.text);
       shown.querySelector("[data-name]").textContent = told.name;
       shown.querySelector("[data-number]").textContent = told.number;
       form.hidden = true;
+      const masked = [...document.querySelectorAll("[data-field]")];
+      for (const one of masked) if (told.fields?.[one.dataset.field]) one.textContent = told.fields[one.dataset.field];
       setTimeout(() => {
+        for (const one of masked) one.textContent = one.dataset.hidden;
         shown.querySelector("[data-name]").textContent = shown.dataset.hiddenName;
         shown.querySelector("[data-number]").textContent = shown.dataset.hiddenNumber;
         form.hidden = false;
@@ -76,8 +79,21 @@
     if (!("order" in form.dataset || "identity" in form.dataset)) return;
     event.preventDefault();
     if (form.getAttribute("aria-busy") === "true") return;
-    if ("order" in form.dataset) order(form);
+    if ("order" in form.dataset) order(form, event.submitter);
     else reveal(form);
+  });
+
+  // What was typed and ticked for a case stays while its piece is replaced.
+  const typed = new Map();
+  document.addEventListener("input", (event) => {
+    const kept = event.target.form?.dataset.keep;
+    if (kept) typed.set(`${kept} ${event.target.id}`, event.target.type === "checkbox" ? event.target.checked : event.target.value);
+  });
+  document.addEventListener("placed", (event) => {
+    for (const one of event.target.querySelectorAll("[data-keep] input[type=checkbox], [data-keep] textarea")) {
+      const value = typed.get(`${one.form.dataset.keep} ${one.id}`);
+      if (value !== undefined) one[one.type === "checkbox" ? "checked" : "value"] = value;
+    }
   });
 
   // The keys that the buttons name, the same in every browser; without this script they are the
@@ -97,6 +113,24 @@
     if (!button) return;
     event.preventDefault();
     if (!event.repeat) button.click();
+  });
+
+  // Who is called hears of it: the tab's title counts, the page flashes, a telephone trembles.
+  const title = document.title.replace(/^\(\d+\) /, "");
+  let rang = new Set((document.getElementById("ringing")?.dataset.calls || "").split(" "));
+  function ring(piece) {
+    const calls = (piece.dataset.calls || "").split(" ").filter(Boolean);
+    document.title = calls.length ? `(${calls.length}) ${title}` : title;
+    const isNew = calls.some((one) => !rang.has(one));
+    rang = new Set(calls);
+    if (!isNew) return;
+    document.body.classList.remove("rings");
+    requestAnimationFrame(() => document.body.classList.add("rings"));
+    // Browsers let a page tremble only after somebody has touched it.
+    if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.([400, 200, 400, 200, 400]);
+  }
+  document.addEventListener("placed", (event) => {
+    if (event.target.id === "ringing") ring(event.target);
   });
 
   // A menu closes when one looks elsewhere.

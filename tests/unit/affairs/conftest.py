@@ -51,6 +51,10 @@ from tests.unit.affairs.hall import (
     SettableClock,
     client,
 )
+from tests.unit.affairs.staff_place import catalogue, clerk, place
+
+__all__ = ["catalogue", "clerk", "place"]
+"""Fixtures of the staff pages."""
 
 
 @pytest.fixture
