@@ -51,6 +51,8 @@ class PortAudioLoudspeaker(SoundCard):
         self._stopped = asyncio.Event()
         self._ends_mono_s = 0.0
         """When the last block that was taken has been heard."""
+        self._began_mono_s = 0.0
+        """When the last block that was taken began."""
         self._taken = 0
 
     @property
@@ -181,7 +183,10 @@ class PortAudioLoudspeaker(SoundCard):
         elif kind == TAKEN and (frames := self._sent.pop(number, None)) is not None:
             self._taken += 1
             self._counts["blocks"] += 1
-            self._ends_mono_s = min(mono_s, self._last_mono_s + _LONGEST_WAY_S) + BLOCK_S
+            # On a busy computer the card's estimates jump back; sound never does.
+            mono_s = min(mono_s, self._last_mono_s + _LONGEST_WAY_S)
+            mono_s = self._began_mono_s = max(mono_s, self._began_mono_s)
+            self._ends_mono_s = mono_s + BLOCK_S
             self._listeners.give(SoundBlock(frames=frames, rate=self.rate, mono_s=mono_s))
         elif kind == BEAT and self._sent:
             return

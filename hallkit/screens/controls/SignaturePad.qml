@@ -152,9 +152,10 @@ Item {
                     pad.strokes.push(stroke);
                     pad.strokeCount = pad.strokes.length;
                 }
+                const atMs = Date.now();  // once: the first point is at 0
                 if (pad.pointCount === 0)
-                    pad.startedMs = Date.now();
-                const now = [x, y, Math.min(Math.max(Date.now() - pad.startedMs, lastMs), pad.mostMs), point.pressure];
+                    pad.startedMs = atMs;
+                const now = [x, y, Math.min(Math.max(atMs - pad.startedMs, lastMs), pad.mostMs), point.pressure];
                 lastMs = now[2];
                 stroke.push(now);
                 pad.pointCount += 1;
