@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,8 @@ from launcher.installation import CHECKOUT
 
 FILE = CHECKOUT / "tests" / "mutants.toml"
 _CACHES = shutil.ignore_patterns("__pycache__")
+_LIMIT_S = 150
+"""A suite that has not ended by then hangs."""
 _TESTS_FAILED = 1
 """Of pytest's exit codes."""
 
@@ -68,17 +71,25 @@ def _suite_fails(spec: DriverSpec, folder: Path) -> bool:
     suite = CHECKOUT / "tests" / "contract" / f"test_{spec.port}.py"
     options = ["--driver", spec.key, "--twins", str(folder), "-x", f"--junitxml={told}"]
     options += ["-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
+    running = subprocess.Popen(
         [sys.executable, "-P", "-m", "pytest", str(suite), *options],
         cwd=CHECKOUT,
         env=os.environ | {"PYTHONSAFEPATH": "1", "LD_PRELOAD": PRELOAD},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        start_new_session=True,  # its twins too can be ended with it
     )
+    try:
+        said, errors = running.communicate(timeout=_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        raise RuntimeError(f"{spec.key}: the suite did not end in {_LIMIT_S} s") from None
     cases = list(ET.parse(told).iter("testcase")) if told.exists() else []  # noqa: S314 - ours
     has_failed = any(case.find("failure") is not None for case in cases)
-    if done.returncode not in (0, _TESTS_FAILED) or (done.returncode and not has_failed):
-        raise RuntimeError(f"{spec.key}: {done.stdout[-800:]}{done.stderr}")
+    code = running.returncode
+    if code not in (0, _TESTS_FAILED) or (code and not has_failed):
+        raise RuntimeError(f"{spec.key}: {said[-800:]}{errors}")
     return has_failed
