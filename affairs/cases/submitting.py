@@ -22,9 +22,8 @@ from affairs.decisions import Application, Decided, Decisions
 from affairs.once import canonical
 from affairs.problems import ProblemCode, Refused
 from affairs.queue import rows as queue_rows
-from affairs.queue.issuing import Desk, NewTicket
-from affairs.queue.order import Order, place_ms, priority_of
-from affairs.queue.rows import next_sequences
+from affairs.queue.issuing import Desk
+from affairs.queue.order import Order
 from affairs.store import tickets
 from hallkit.errors import HallError, TrustError, WireError
 from hallkit.guide.deciding import way_of
@@ -310,27 +309,15 @@ class Submissions:
         service = self._desk.services.get(way.service)
         if service is None or service.opening.wait_s(local(now_ms), 0) is None:
             return None
-        day = local_date(now_ms)
-        (sequence,) = next_sequences(connection, service.key, day, 1)
-        request = ticket_request(content, row.id)
-        number = request.applicant.number if request.applicant else None
-        priority = priority_of(content.priority, number, day, self._order)
-        new = NewTicket(
-            id=new_id(),
-            service=service,
-            day=day,
-            sequence=sequence,
-            item=row.item,
+        return self._desk.give(
+            connection,
+            ticket_request(content, row.id),
+            service,
+            order=self._order,
             device=row.holder,
-            content=canonical(request),
-            id_number=number,
-            priority=priority,
-            came_ms=now_ms,
-            place_ms=place_ms(now_ms, priority, self._order),
+            now_ms=now_ms,
             case=row.id,
         )
-        self._desk.write(connection, new, issued_ms=now_ms)
-        return new.id
 
     # ── What became of it ────────────────────────────────────────────────────────────────────
 

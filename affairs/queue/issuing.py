@@ -105,6 +105,39 @@ class Desk:
     def open(self, row_id: str, sealed: bytes) -> bytes:
         return self._sealer.open(row_id, sealed)
 
+    def give(
+        self,
+        connection: sa.Connection,
+        request: TicketRequest,
+        service: Service,
+        *,
+        order: Order,
+        device: str,
+        now_ms: int,
+        case: str | None,
+    ) -> str:
+        """The next number of a service for somebody who is there now; the ticket's id."""
+        day = local_date(now_ms)
+        (sequence,) = rows.next_sequences(connection, service.key, day, 1)
+        id_number = request.applicant.number if request.applicant else None
+        priority = priority_of(request.priority, id_number, day, order)
+        new = NewTicket(
+            id=new_id(),
+            service=service,
+            day=day,
+            sequence=sequence,
+            item=request.item,
+            device=device,
+            content=canonical(request),
+            id_number=id_number,
+            priority=priority,
+            came_ms=now_ms,
+            place_ms=place_ms(now_ms, priority, order),
+            case=case,
+        )
+        self.write(connection, new, issued_ms=now_ms)
+        return new.id
+
     def write(self, connection: sa.Connection, new: NewTicket, *, issued_ms: int) -> None:
         """Put somebody into a queue."""
         ahead = rows.count_ahead(
@@ -173,7 +206,7 @@ class Queue:
                 key=key,
                 kind="ticket",
                 content=content,
-                work=lambda: self._insert(connection, request, content, device),
+                work=lambda: self._insert(connection, request, device),
             )
             return TicketIssued(ticket=rows.printed(connection, done.subject), again=done.again)
 
@@ -234,31 +267,16 @@ class Queue:
 
         return await self._store.transaction(work)
 
-    def _insert(
-        self, connection: sa.Connection, request: TicketRequest, content: bytes, device: str
-    ) -> str:
-        service = self._desk.service_of(request.item)
-        now_ms = self._clock.wall_ms()
-        day = local_date(now_ms)
-        (sequence,) = rows.next_sequences(connection, service.key, day, 1)
-        id_number = request.applicant.number if request.applicant else None
-        priority = priority_of(request.priority, id_number, day, self._order)
-        new = NewTicket(
-            id=new_id(),
-            service=service,
-            day=day,
-            sequence=sequence,
-            item=request.item,
+    def _insert(self, connection: sa.Connection, request: TicketRequest, device: str) -> str:
+        return self._desk.give(
+            connection,
+            request,
+            self._desk.service_of(request.item),
+            order=self._order,
             device=device,
-            content=content,
-            id_number=id_number,
-            priority=priority,
-            came_ms=now_ms,
-            place_ms=place_ms(now_ms, priority, self._order),
+            now_ms=self._clock.wall_ms(),
             case=self._case_of(connection, request, device),
         )
-        self._desk.write(connection, new, issued_ms=now_ms)
-        return new.id
 
 
 def _ahead(connection: sa.Connection, row: rows.Row) -> int:
