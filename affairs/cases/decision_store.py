@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from affairs.cases.rows import Row
 from affairs.cases.tables import cases, decisions
 from affairs.decisions import Kept
 from affairs.sealing import Sealer
@@ -90,14 +91,13 @@ def decisions_of(database: Path, case: str, sealer: Sealer) -> tuple[tuple[Recor
     )
 
 
-def _kept(row: sa.Row[*tuple[object, ...]]) -> Kept:
-    found = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for a row by column
+def _kept(row: Row) -> Kept:
     return Kept(
-        id=str(found["id"]),
-        case=str(found["case_id"]),
-        at_ms=int(found["at_ms"]),
-        item=str(found["item"]),
-        verdict=Verdict(found["verdict"]),
-        sealed_record=bytes(found["sealed_record"]),
-        receipt=bytes(found["receipt"]),
+        id=row.id,
+        case=row.case_id,
+        at_ms=row.at_ms,
+        item=row.item,
+        verdict=Verdict(row.verdict),
+        sealed_record=row.sealed_record,
+        receipt=row.receipt,
     )
